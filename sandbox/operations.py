@@ -1,0 +1,104 @@
+"""The vocabulary of plans: every operation there is, its fields, and the order of phases.
+
+This table is the one source of truth: `wire.py` encodes by it, `native/operations.h` is generated from it
+(`python -m pyrunc.sandbox.operations > sandbox/native/operations.h`; a test checks freshness), `describe.py` prints by it.
+It must hold no policy and import nothing: it is read on every start of a container.
+
+A field is `kind:name`. Kinds:
+    u  number, 64 bit, negative values as two's complement      s  text without NUL
+    i  fd slot that is read (must have been written before)     b  bytes
+    o  fd slot that is written                                  l  list of texts
+Numbers and slots travel first, then texts, lists and bytes, each group in the order of this table.
+"""
+
+# Phases, in the only order in which a plan may use them (rule 3 of docs/architecture.md).
+PHASES = ("join", "spawn", "identity", "isolate", "mounts", "hooks", "rootfs", "process", "user", "start", "seal", "exec")
+
+# Named tolerances: what only run time can know. A bit each, shown in the printed plan.
+TOLERANCES = {
+    "missing_ok": 1,        # the object may be absent (ENOENT, ENOTDIR): nothing is done then
+    "exists_ok": 2,         # the object may be there already, if it is what was asked for
+    "later_ok": 4,          # join: EPERM here is retried by the operation of the same slot after `spawn`
+    "denied_ok": 8,         # EPERM or EACCES is passed over; a later operation tries again or it does not matter
+    "if_denied": 16,        # acts only if the earlier operation of this kind was denied
+    "inherit_mode": 32,     # mount: a tmpfs takes the mode of the folder that it covers
+    "ordinary_folder": 64,  # mount, bind: the target must be a folder reached by no symbolic link (/proc, /sys)
+    "keep_env": 128,        # hook: the process's environment, not an empty one
+    "unsupported_ok": 256,  # ENOSYS, EINVAL or EOPNOTSUPP is passed over
+}
+
+# Rendezvous: the init list sends SYNC and waits, the host list answers. Names are shown, numbers travel.
+RENDEZVOUS = ("idmaps", "cgroup", "network", "hooks", "console", "ready", "listener")
+
+# name: (code, phase, fields). Codes are stable within one wire version only.
+OPERATIONS = {
+    # -- the launcher itself, before there is an init ------------------------------------------------------------
+    "undumpable": (1, "join", ""),                                  # PR_SET_DUMPABLE 0, for exec
+    "raise_rlimit": (2, "join", "u:resource u:soft u:hard"),        # only ever raises; `rlimit` sets the final value
+    "attach_devices": (3, "join", "i:cgroup b:program"),            # BPF_PROG_TYPE_CGROUP_DEVICE, replaces ours
+    "join": (4, "join", "i:namespace u:flags"),                     # setns on a namespace fd or a pidfd
+    "join_late": (5, "identity", "i:namespace u:flags"),            # only if the `join` of that slot was put off
+    "clone_tree": (6, "join", "o:tree u:recursive s:source"),       # open_tree with the launcher's own rights
+    "unshare_time": (7, "join", ""),
+    "spawn": (8, "spawn", "u:flags i:cgroup"),                      # clone3; cgroup slot -1: none. init goes on from here
+    # -- init, still on the host's file system -------------------------------------------------------------------
+    "sync": (9, None, "u:rendezvous i:send"),                       # send slot -1: no fd goes along
+    "become_root": (10, "identity", ""),                            # setresgid 0, setresuid 0 in the new user namespace
+    "new_session": (11, "identity", ""),                            # setsid
+    "unshare_cgroup": (12, "isolate", ""),
+    "session_keyring": (13, "isolate", "s:name"),
+    "loopback_up": (14, "isolate", ""),
+    "hostname": (15, "isolate", "s:name"),
+    "domainname": (16, "isolate", "s:name"),
+    "open_null": (17, "isolate", "o:null"),                         # host's /dev/null, checked to be 1:3
+    "propagate_root": (18, "isolate", "u:flags"),                   # MS_SLAVE|MS_REC ... on /
+    "open_root": (19, "mounts", "s:path"),                          # rootfs bound on itself, private parent
+    "mount": (20, "mounts", "o:mount u:attr u:propagation s:target s:type s:source l:options"),
+    "mount_legacy": (21, "mounts", "u:flags u:propagation s:target s:type s:source s:data"),
+    "bind": (22, "mounts", "o:mount i:tree u:recursive u:set u:clear u:rec_set u:rec_clear u:propagation s:target s:source"),
+    "remount": (23, "mounts", "u:set u:clear u:propagation s:target l:options"),
+    "set_attr": (24, None, "i:mount u:set u:clear u:recursive"),    # on a mount that an earlier operation made
+    "mkdir": (25, "mounts", "u:mode s:path"),
+    "mknod": (26, "mounts", "u:mode u:major u:minor u:uid u:gid s:path"),   # mode with S_IFMT
+    "bind_device": (27, "mounts", "u:mode u:major u:minor s:path s:source"),  # user namespaces: the host's node, checked
+    "symlink": (28, "mounts", "s:path s:target"),
+    "hook": (29, None, "u:timeout_ms s:path l:args l:env b:state_head b:state_tail"),  # stdin: head, own pid, tail
+    # -- init, from the pivot on -----------------------------------------------------------------------------------
+    "pivot_root": (30, "rootfs", ""),
+    "move_root": (31, "rootfs", ""),                                # --no-pivot
+    "chroot": (32, "rootfs", ""),                                   # no mount namespace
+    "open_console": (33, "rootfs", "o:master u:rows u:columns u:uid u:gid u:mount"),  # pty of the container's own devpts
+    "use_console": (34, "rootfs", ""),                              # controlling terminal and stdio
+    "fresh_null": (35, "rootfs", ""),                               # stdio that is the host's /dev/null becomes ours
+    "sysctl": (36, "rootfs", "s:key s:value"),                      # key with slashes, below the private /proc/sys
+    "mask": (37, "rootfs", "i:null s:path"),
+    "readonly": (38, "rootfs", "s:path"),
+    "root_attr": (39, "rootfs", "u:set u:propagation"),
+    # -- the process ----------------------------------------------------------------------------------------------
+    "oom_score_adj": (40, "process", "u:value"),
+    "rlimit": (41, "process", "u:resource u:soft u:hard"),
+    "umask": (42, "process", "u:mask"),
+    "chown_stdio": (43, "process", "u:uid u:gid"),
+    "chdir": (44, None, "s:path"),                                  # made when missing; getcwd is checked after
+    "bounding": (45, "user", "u:mask"),                             # what stays
+    "user": (46, "user", "u:uid u:gid u:set_groups l:groups"),      # groups as decimal texts; keeps capabilities
+    "capabilities": (47, None, "u:effective u:permitted u:inheritable"),
+    "ambient": (48, None, "u:mask"),
+    "no_new_privileges": (49, None, ""),
+    "home": (50, "user", "u:uid"),                                  # HOME from the container's passwd, when unset
+    "find_program": (51, "user", "s:name s:path"),                  # argv[0] by PATH; the result is what exec runs
+    "wait_start": (52, "start", "i:listener"),
+    "seccomp": (53, None, "u:flags b:filter"),
+    "keep_fds": (54, "exec", "u:count"),                            # 3..3+count stay; all above become CLOEXEC
+    "place_fd": (55, "exec", "i:fd u:number"),
+    "exec": (56, "exec", "l:args l:env"),
+}
+
+# Which fields are which, worked out once: name -> (code, phase index or -1, number fields, text fields).
+NUMBERS = "uio"
+
+
+def fields(name: str) -> list[tuple[str, str]]:
+    """[(kind, field name), ...] of an operation, numbers first, in wire order."""
+    pairs = [(item[0], item[2:]) for item in OPERATIONS[name][2].split()]
+    return [p for p in pairs if p[0] in NUMBERS] + [p for p in pairs if p[0] not in NUMBERS]
