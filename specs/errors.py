@@ -11,8 +11,11 @@ from __future__ import annotations
 class PyruncError(Exception):
     """One sentence for a person, where in the document it comes from, and one hint.
 
-    `pointer` is written as one would index config.json: `mounts[1].options[0]`. `hint` is a sentence or None.
+    `pointer` is written as one would index config.json: `mounts[1].options[0]`. `hint` is a sentence or None. `prefix`
+    says during what it happened (`unable to start container process: `); whoever knows sets it.
     """
+
+    prefix = ""
 
     def __init__(self, message: str, pointer: str = "", hint: str | None = None) -> None:
         super().__init__(message)
@@ -21,7 +24,7 @@ class PyruncError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        return f"{self.message} ({self.pointer})" if self.pointer else self.message
+        return f"{self.prefix}{self.message} ({self.pointer})" if self.pointer else self.prefix + self.message
 
 
 class Invalid(PyruncError):
@@ -35,8 +38,8 @@ class Invalid(PyruncError):
 class Failure(PyruncError):
     """An operation failed: `cannot OPERATION (POINTER): ERRNO: what the system says`.
 
-    `operation` is a verb phrase with its object (`mount tmpfs on /dev`); `number` an errno or 0; `detail` what the kernel or a
-    program had to say besides.
+    `operation` is a verb phrase with its object (`mount tmpfs on /dev`); `number` an errno or 0; `detail` what the
+    kernel or a program had to say besides.
     """
 
     def __init__(
@@ -51,7 +54,7 @@ class Failure(PyruncError):
         import errno
         import os
 
-        text = f"cannot {self.operation}"
+        text = f"{self.prefix}cannot {self.operation}"
         if self.pointer:
             text += f" ({self.pointer})"
         if self.number:

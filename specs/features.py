@@ -1,0 +1,63 @@
+"""What this runtime can do of the specification: features.json of runtime-spec 1.3.0.
+
+Lists what this release is built for, never what the machine at hand can do; so it must not look at the machine. What
+the decoder knows but the compilers refuse (sandbox/compile/create.py, `refuse_unsupported`) is not listed, or not
+enabled.
+"""
+
+from __future__ import annotations
+
+from pyrunc.specs.rules import CAPABILITIES, NAMESPACES
+from pyrunc.specs.runtime import VERSION
+from pyrunc.specs.seccomp_rules import ACTIONS, ARCHITECTURES, FLAGS, OPERATORS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+OLDEST_VERSION = "1.0.0"
+HOOKS = ("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop")
+MOUNT_OPTIONS = (
+    "async", "atime", "bind", "defaults", "dev", "diratime", "dirsync", "exec", "iversion", "lazytime", "loud",
+    "mand", "noatime", "nodev", "nodiratime", "noexec", "noiversion", "nolazytime", "nomand", "norelatime",
+    "nostrictatime", "nosuid", "nosymfollow", "private", "ratime", "rbind", "rdev", "rdiratime", "relatime", "remount",
+    "rexec", "rnoatime", "rnodev", "rnodiratime", "rnoexec", "rnorelatime", "rnostrictatime", "rnosuid",
+    "rnosymfollow", "ro", "rprivate", "rrelatime", "rro", "rrw", "rshared", "rslave", "rstrictatime", "rsuid",
+    "rsymfollow", "runbindable", "rw", "shared", "silent", "slave", "strictatime", "suid", "symfollow", "sync",
+    "tmpcopyup", "unbindable",
+)  # fmt: skip
+# Annotations of config.json that change what happens on the host; one that ends in a dot stands for all that begin so.
+UNSAFE_ANNOTATIONS = ("bundle", "org.systemd.property.", "org.criu.config")
+
+
+def features(
+    annotations: Mapping[str, str] | None = None, supported_flags: Sequence[str] | None = None
+) -> dict[str, Any]:
+    """The document. The caller adds its own version as annotations and the seccomp flags that its library takes."""
+    return {
+        "ociVersionMin": OLDEST_VERSION,
+        "ociVersionMax": VERSION,
+        "hooks": list(HOOKS),
+        "mountOptions": list(MOUNT_OPTIONS),
+        "linux": {
+            "namespaces": list(NAMESPACES),
+            "capabilities": list(CAPABILITIES),
+            "cgroup": {"v1": True, "v2": True, "systemd": False, "systemdUser": False, "rdma": True},
+            "seccomp": {
+                "enabled": True,
+                "actions": [action for action in ACTIONS if action != "SCMP_ACT_NOTIFY"],
+                "operators": list(OPERATORS),
+                "archs": list(ARCHITECTURES),
+                "knownFlags": list(FLAGS),
+                "supportedFlags": list(FLAGS if supported_flags is None else supported_flags),
+            },
+            "apparmor": {"enabled": False},
+            "selinux": {"enabled": False},
+            "intelRdt": {"enabled": False},
+            "mountExtensions": {"idmap": {"enabled": False}},
+            "netDevices": {"enabled": False},
+        },
+        "annotations": dict(annotations or {}),
+        "potentiallyUnsafeConfigAnnotations": list(UNSAFE_ANNOTATIONS),
+    }
