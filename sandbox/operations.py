@@ -1,7 +1,7 @@
 """The vocabulary of plans: every operation there is, its fields, and the order of phases.
 
 This table is the one source of truth: `wire.py` encodes by it, `native/operations.h` is generated from it
-(`python -m pyrunc.sandbox.operations > sandbox/native/operations.h`; a test checks freshness), `describe.py` prints by it.
+(`python sandbox/native/generate.py > sandbox/native/operations.h`; a test checks freshness), `describe.py` prints by it.
 It must hold no policy and import nothing: it is read on every start of a container.
 
 A field is `kind:name`. Kinds:
@@ -11,6 +11,7 @@ A field is `kind:name`. Kinds:
 Numbers and slots travel first, then texts, lists and bytes, each group in the order of this table.
 """
 
+# fmt: off
 # Phases, in the only order in which a plan may use them (rule 3 of docs/architecture.md).
 PHASES = ("join", "spawn", "identity", "isolate", "mounts", "hooks", "rootfs", "process", "user", "start", "seal", "exec")
 
@@ -23,6 +24,7 @@ TOLERANCES = {
     "if_denied": 16,        # acts only if the earlier operation of this kind was denied
     "inherit_mode": 32,     # mount: a tmpfs takes the mode of the folder that it covers
     "ordinary_folder": 64,  # mount, bind: the target must be a folder reached by no symbolic link (/proc, /sys)
+    "procfs_only": 512,     # bind: the source must be a whole procfs (/proc)
     "keep_env": 128,        # hook: the process's environment, not an empty one
     "unsupported_ok": 256,  # ENOSYS, EINVAL or EOPNOTSUPP is passed over
 }
@@ -33,10 +35,10 @@ RENDEZVOUS = ("idmaps", "cgroup", "network", "hooks", "console", "ready", "liste
 # name: (code, phase, fields). Codes are stable within one wire version only.
 OPERATIONS = {
     # -- the launcher itself, before there is an init ------------------------------------------------------------
-    "undumpable": (1, "join", ""),                                  # PR_SET_DUMPABLE 0, for exec
+    "undumpable": (1, "join", ""),                                  # PR_SET_DUMPABLE 0: nobody inside looks into us
     "raise_rlimit": (2, "join", "u:resource u:soft u:hard"),        # only ever raises; `rlimit` sets the final value
     "attach_devices": (3, "join", "i:cgroup b:program"),            # BPF_PROG_TYPE_CGROUP_DEVICE, replaces ours
-    "join": (4, "join", "i:namespace u:flags"),                     # setns on a namespace fd or a pidfd
+    "join": (4, None, "i:namespace u:flags"),                       # setns on a namespace fd or a pidfd
     "join_late": (5, "identity", "i:namespace u:flags"),            # only if the `join` of that slot was put off
     "clone_tree": (6, "join", "o:tree u:recursive s:source"),       # open_tree with the launcher's own rights
     "unshare_time": (7, "join", ""),
@@ -45,7 +47,7 @@ OPERATIONS = {
     "sync": (9, None, "u:rendezvous i:send"),                       # send slot -1: no fd goes along
     "become_root": (10, "identity", ""),                            # setresgid 0, setresuid 0 in the new user namespace
     "new_session": (11, "identity", ""),                            # setsid
-    "unshare_cgroup": (12, "isolate", ""),
+    "unshare_cgroup": (12, None, ""),                                # once init is in its cgroup; as late as mounts allow
     "session_keyring": (13, "isolate", "s:name"),
     "loopback_up": (14, "isolate", ""),
     "hostname": (15, "isolate", "s:name"),
@@ -89,16 +91,42 @@ OPERATIONS = {
     "find_program": (51, "user", "s:name s:path"),                  # argv[0] by PATH; the result is what exec runs
     "wait_start": (52, "start", "i:listener"),
     "seccomp": (53, None, "u:flags b:filter"),
-    "keep_fds": (54, "exec", "u:count"),                            # 3..3+count stay; all above become CLOEXEC
-    "place_fd": (55, "exec", "i:fd u:number"),
+    "keep_fds": (54, "start", "u:count"),                           # 3..3+count stay; all above become CLOEXEC
+    "place_fd": (55, "start", "i:fd u:number"),
+    "open_folder": (57, "mounts", "o:folder s:path"),               # tmpcopyup: before the mount covers it
+    "copy_up": (58, "mounts", "i:folder i:mount"),                  # its content into that mount; nothing when there is none
     "exec": (56, "exec", "l:args l:env"),
 }
 
-# Which fields are which, worked out once: name -> (code, phase index or -1, number fields, text fields).
+# What Python does on the host, in this order around the launcher. Never encoded; shown by `pyrunc plan`, carried out by launch.py.
+HOST_OPERATIONS = {
+    "record": "",                           # the state record, before the first effect on the host
+    "make_cgroup": "s:path",
+    "enable_controllers": "s:path s:controllers",   # cgroup.subtree_control, what is not enabled yet
+    "inherit_cpuset": "s:path s:file",              # cgroup v1: takes the parent's value when empty
+    "write": "s:path s:value",
+    "write_either": "s:path s:value s:other s:other_value",     # the second where the first file does not exist
+    "open_cgroup": "o:cgroup s:path",
+    "open_namespace": "o:namespace u:flag s:path",  # checked to be of that type
+    "open_process": "o:process u:pid",      # pidfd of a container's init
+    "listen": "o:listener",                 # start.sock
+    "inherit": "o:fd u:number",             # a caller's fd that the container gets
+    "launch": "",                           # plan and slots to the launcher; pid of init comes back
+    "record_pid": "",
+    "id_maps": "u:deny_setgroups s:uids s:gids",
+    "enter_cgroups": "l:paths",
+    "network": "s:source s:name",           # linux.netDevices
+    "hooks": "s:kind",
+    "console": "",                          # the master arrives with the rendezvous and is handed on
+    "await": "u:rendezvous",
+    "answer": "u:rendezvous",
+}
+
 NUMBERS = "uio"
 
 
 def fields(name: str) -> list[tuple[str, str]]:
     """[(kind, field name), ...] of an operation, numbers first, in wire order."""
-    pairs = [(item[0], item[2:]) for item in OPERATIONS[name][2].split()]
+    declared = OPERATIONS[name][2] if name in OPERATIONS else HOST_OPERATIONS[name]
+    pairs = [(item[0], item[2:]) for item in declared.split()]
     return [p for p in pairs if p[0] in NUMBERS] + [p for p in pairs if p[0] not in NUMBERS]

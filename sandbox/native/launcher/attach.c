@@ -1,0 +1,88 @@
+/* attach.c: from a path below the root to a mount on it, always by handles. */
+#include "launcher.h"
+
+int change_attributes(int mount, uint64_t set, uint64_t clear, bool recursive) {
+    struct mount_attributes attributes = {.set = set, .clear = clear};
+    if (!set && !clear)
+        return 0;
+    /* atime is a number among flags: whoever sets it has to clear the whole of it first (mount_setattr(2)). */
+    if ((set | clear) & MOUNT_ATTR__ATIME)
+        attributes.clear |= MOUNT_ATTR__ATIME;
+    int error = sys_mount_setattr(mount, recursive ? AT_RECURSIVE : 0, &attributes);
+    return error == -EPERM && clear ? because(error, DETAIL_LOCKED_FLAGS, "") : error;
+}
+
+int change_propagation(int mount, uint64_t flags) {
+    struct mount_attributes attributes = {.propagation = flags & ~(uint64_t)MS_REC};
+    if (!flags)
+        return 0;
+    return sys_mount_setattr(mount, flags & MS_REC ? AT_RECURSIVE : 0, &attributes);
+}
+
+int clone_tree(int folder, const char *path, bool recursive) {
+    unsigned flags = OPEN_TREE_CLONE | (recursive ? AT_RECURSIVE : 0) | (*path ? 0 : AT_EMPTY_PATH);
+    return sys_open_tree(folder, path, flags);
+}
+
+/* The root itself: everything would disappear below what is mounted there. */
+static int refuse_root(int target, const char *path) {
+    struct status root, found;
+    int error = sys_statx(root_fd(), &root);
+    if (!error)
+        error = sys_statx(target, &found);
+    if (error)
+        return error;
+    bool same = root.inode == found.inode && root.mount == found.mount;
+    return same ? refused(DETAIL_TARGET_IS_ROOT, path) : 0;
+}
+
+static int open_ordinary_folder(const char *path) {
+    int target = path_open_nolinks(root_fd(), path, O_PATH | O_DIRECTORY);
+    if (target == -ENOENT) {
+        int made = path_make_folders(root_fd(), path, 0755);
+        if (made < 0)
+            return made;
+        close(made);
+        target = path_open_nolinks(root_fd(), path, O_PATH | O_DIRECTORY);
+    }
+    return target == -ELOOP || target == -ENOTDIR ? refused(DETAIL_NOT_ORDINARY_FOLDER, path) : target;
+}
+
+/* The place for a mount, made when it is missing. */
+int open_target(const struct operation *operation, const char *path, bool folder) {
+    int target;
+    if (tolerates(operation, ORDINARY_FOLDER))
+        target = open_ordinary_folder(path);
+    else if (folder)
+        target = path_make_folders(root_fd(), path, 0755);
+    else
+        target = path_make_file(root_fd(), path, 0755);
+    if (target < 0)
+        return target == -REFUSED ? target : because(target, DETAIL_TARGET, path);
+    int error = refuse_root(target, path);
+    if (error) {
+        close(target);
+        return error;
+    }
+    return target;
+}
+
+/* Attaches MOUNT at TARGET, the handle of PATH, and looks whether PATH now leads to it: with mounts of the container in
+ * shared trees, somebody may exchange folders while we work (CVE-2021-30465). Consumes TARGET. */
+int attach(int mount, int target, const char *path) {
+    struct status ours, found;
+    int error = sys_move_mount(mount, target);
+    close(target);
+    if (error)
+        return error;
+    int reached = path_open(root_fd(), path, O_PATH);
+    if (reached < 0)
+        return because(reached, DETAIL_TARGET_CHANGED, path);
+    error = sys_statx(mount, &ours);
+    if (!error)
+        error = sys_statx(reached, &found);
+    close(reached);
+    if (error)
+        return error;
+    return ours.mount == found.mount ? 0 : refused(DETAIL_TARGET_CHANGED, path);
+}

@@ -1,0 +1,49 @@
+/* main.c: the launcher's first steps. It is started with the control socket as fd 3, and ends in the container's program, or
+ * with status 1 after a FAIL, or with status 1 and no word when the host has gone. */
+#include "launcher.h"
+
+#include <signal.h>
+#include <sys/stat.h>
+
+#define LAST_SIGNAL 64
+
+/* Engines ignore and block signals for themselves; the process shall not inherit that. SIGPIPE alone waits for the exec: a
+ * host that has gone is noticed by the failed write. */
+static void default_signals(void) {
+    uint64_t none = 0;
+    for (int number = 1; number <= LAST_SIGNAL; number++)
+        sys_signal(number, number == SIGPIPE ? SIG_IGN : SIG_DFL); /* SIGKILL and SIGSTOP refuse, rightly */
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof none);
+}
+
+/* A stream that the caller has closed becomes /dev/null, or the next fd that is opened would be taken for it. */
+static void open_streams(void) {
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            open("/dev/null", O_RDWR); /* the lowest free number, which is this one */
+}
+
+int main(void) {
+    for (int name = 0; name < FD_COUNT; name++)
+        launcher.fds[name] = -1;
+    launcher.listener = -1;
+    open_streams();
+    /* Out of the low numbers, where the process's own fds will be; and CLOEXEC on all that was inherited, before anything of
+     * the container is looked at (CVE-2024-21626). */
+    launcher.fds[FD_CONTROL] = fcntl(CONTROL_FD, F_DUPFD_CLOEXEC, 32);
+    if (launcher.fds[FD_CONTROL] < 0 && errno == EINVAL) /* a limit below that: just not where it is */
+        launcher.fds[FD_CONTROL] = fcntl(CONTROL_FD, F_DUPFD_CLOEXEC, CONTROL_FD + 1);
+    if (launcher.fds[FD_CONTROL] < 0)
+        return 1;
+    close(CONTROL_FD);
+    int error = sys_close_range(CONTROL_FD, ~0U, CLOSE_RANGE_CLOEXEC_FLAG);
+    if (error) {
+        send_failure(0, error);
+        return 1;
+    }
+    default_signals();
+    launcher.umask = umask(0);
+    if (receive_plan())
+        return 1;
+    return run_plan() ? 1 : 0;
+}

@@ -1,0 +1,53 @@
+"""Numbers that C and Python both have are the same on both sides."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+from pyrunc.sandbox import protocol
+from pyrunc.sandbox.operations import OPERATIONS, TOLERANCES
+from tests.sandbox.native.harness import NATIVE
+
+
+def test_protocol_header_agrees() -> None:
+    """Every message type and detail code of protocol.h has its twin in protocol.py, and the other way round."""
+    text = (NATIVE / "protocol.h").read_text()
+    header = {
+        name: int(value) for name, value in re.findall(r"^\s*((?:MESSAGE|DETAIL)_\w+) = (\d+),", text, re.MULTILINE)
+    }
+    header |= {name: int(value) for name, value in re.findall(r"^#define (\w+) (\d+)$", text, re.MULTILINE)}
+    module = {name: value for name, value in vars(protocol).items() if name.isupper()}
+
+    assert module == header
+
+
+def test_operations_header_is_fresh() -> None:
+    """operations.h is what generate.py makes of the table today."""
+    generated = subprocess.run(
+        [sys.executable, str(NATIVE / "generate.py")], capture_output=True, text=True, check=True
+    )
+
+    assert generated.stdout == (NATIVE / "operations.h").read_text()
+
+
+def test_codes_have_no_gaps() -> None:
+    """Codes count from 1 without gaps: the decoder's table of shapes is indexed by them."""
+    codes = sorted(entry[0] for entry in OPERATIONS.values())
+
+    assert codes == list(range(1, len(codes) + 1))
+
+
+def test_all_tolerances_are_known_to_the_decoder() -> None:
+    """The decoder refuses bits that are no tolerance, and no others."""
+    text = (NATIVE / "launcher" / "plan.c").read_text()
+    known = re.search(r"#define ALL_TOLERANCES (0x[0-9a-f]+)", text)
+
+    assert known is not None
+    assert int(known[1], 16) == sum(TOLERANCES.values())
+
+
+def test_detail_of_splits_what_the_launcher_packs() -> None:
+    """`b` of a FAIL is the code in the lower and its number in the upper half."""
+    assert protocol.detail_of(41 | 7 << 32) == (protocol.DETAIL_HOOK_EXITED, 7)
