@@ -1,0 +1,101 @@
+"""Compiles a mount of type `cgroup`: what the container sees of its cgroups. Only loaded when there is one.
+
+v2: one cgroup2 mount, whose root is the container's cgroup by its cgroup namespace. v1 and hybrid: a tmpfs with a
+folder for each hierarchy and links for co-mounted controllers, as distributions lay it out. Pure.
+"""
+
+from __future__ import annotations
+
+from pyrunc.sandbox.compile.namespaces import CLONE_FLAGS
+from pyrunc.sandbox.plan import op
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyrunc.sandbox.cgroup.layout import Hierarchy, Layout
+    from pyrunc.sandbox.compile.mounts import Options
+    from pyrunc.sandbox.plan import Plan
+    from pyrunc.specs.runtime import Mount, Spec
+
+RDONLY, NOSUID, NODEV, NOEXEC = 0x1, 0x2, 0x4, 0x8
+
+
+def cgroup_mount(
+    plan: Plan, spec: Spec, layout: Layout, mount: Mount, options: Options, target: str, index: int, flags: int,
+    deferred: list[tuple[str, str]],
+) -> None:  # fmt: skip
+    """Adds the operations; the tmpfs of v1 is made read-only with the other `deferred` mounts."""
+    private = bool(flags & CLONE_FLAGS["cgroup"])
+    if private:
+        # Before the mount: its root is that of the mounter's cgroup namespace.
+        if not any(item.name == "unshare_cgroup" for item in plan.init):
+            plan.init.append(op("unshare_cgroup", "linux.namespaces", phase="mounts"))
+    if layout.mode == "v2":
+        _unified(plan, spec, layout, mount, options, target)
+    else:
+        _legacy(plan, layout, mount, options, target, index, private, deferred)
+
+
+def _unified(plan: Plan, spec: Spec, layout: Layout, mount: Mount, options: Options, target: str) -> None:
+    assert layout.unified is not None
+    kinds = {item.type for item in spec.linux.namespaces}
+    if "cgroup" in kinds:
+        data = [item for item in options.data if item != "ro"]
+        plan.init.append(
+            op("mount", mount.pointer, "", options.set, options.propagation, target, "cgroup2", "cgroup", data)
+        )
+        return
+    # Without a cgroup namespace a bind shows the same as a mount. A mount would set the flags of the whole hierarchy
+    # anew, which waits 10 ms for a grace period; and root of a user namespace may not make it: its container sees its
+    # own cgroup.
+    own = next((str(item.values[1]) for item in plan.host if item.name == "open_cgroup"), "")
+    _bind(plan, mount, options, target, own if own and "user" in kinds else layout.unified.mount)
+
+
+def _legacy(
+    plan: Plan, layout: Layout, mount: Mount, options: Options, target: str, index: int, private: bool,
+    deferred: list[tuple[str, str]],
+) -> None:  # fmt: skip
+    entered = [str(folder) for item in plan.host if item.name == "enter_cgroups" for folder in item.values[0]]  # type: ignore[union-attr]
+    slot = f"mount[{index}]"
+    shown = NOSUID | NODEV | NOEXEC | options.set & ~RDONLY
+    plan.init.append(
+        op("mount", mount.pointer, slot, shown, options.propagation, target, "tmpfs", "tmpfs", ["mode=755"])
+    )
+    if options.set & RDONLY:
+        deferred.append((slot, mount.pointer))
+    for hierarchy in layout.hierarchies:
+        name = ",".join(hierarchy.controllers).removeprefix("name=")
+        place = f"{target}/{name}"
+        if private:
+            plan.init.append(
+                op(
+                    "mount",
+                    mount.pointer,
+                    "",
+                    options.set | NOSUID | NODEV | NOEXEC,
+                    0,
+                    place,
+                    "cgroup",
+                    "cgroup",
+                    _names(hierarchy),
+                )
+            )
+        else:
+            own = next((folder for folder in entered if folder.startswith(hierarchy.mount + "/")), hierarchy.own)
+            _bind(plan, mount, options, place, own)
+        if "," in name:
+            for controller in hierarchy.controllers:
+                plan.init.append(op("symlink", mount.pointer, f"{target}/{controller}", name, tolerate="exists_ok"))
+
+
+def _names(hierarchy: Hierarchy) -> list[str]:
+    """What selects a hierarchy; a named one has no controllers, which has to be said."""
+    names: list[str] = []
+    for controller in hierarchy.controllers:
+        names += ["none", controller] if controller.startswith("name=") else [controller]
+    return names
+
+
+def _bind(plan: Plan, mount: Mount, options: Options, target: str, source: str) -> None:
+    shown = options.set | NOSUID | NODEV | NOEXEC
+    plan.init.append(op("bind", mount.pointer, "", "", 0, shown, 0, 0, 0, options.propagation, target, source))

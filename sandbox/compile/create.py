@@ -1,0 +1,182 @@
+"""Compiles a container's creation: `compile_create` is the table of contents, in the order in which things happen.
+
+Pure; must not look at the system (facts.py did) nor at the bundle.
+"""
+
+from __future__ import annotations
+
+from pyrunc.sandbox.cgroup import compile_cgroup
+from pyrunc.sandbox.compile.filesystem import console, devices, protect, root
+from pyrunc.sandbox.compile.mounts import mounts
+from pyrunc.sandbox.compile.namespaces import CLONE_FLAGS, namespaces, set_groups
+from pyrunc.sandbox.compile.process import (
+    descriptors,
+    execute,
+    lockdown,
+    process_settings,
+    raise_limits,
+    seal,
+)  # fmt: skip
+from pyrunc.sandbox.plan import Plan, host, op, sync
+from pyrunc.specs.errors import Failure
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyrunc.sandbox.cgroup import CgroupPlan
+    from pyrunc.sandbox.facts import Facts
+    from pyrunc.specs.runtime import Spec
+
+
+class Request:
+    """What the caller asks for besides the document.
+
+    `start` is "socket" (create: init waits on start.sock) or "inline" (run: the answer to `ready` is the start).
+    `kept_fds` counts the caller's file descriptors from 3 on that the container gets; `seccomp` is (flags, filter) or
+    None.
+    """
+
+    __slots__ = ("bundle", "id", "kept_fds", "new_keyring", "no_pivot", "rootfs", "seccomp", "start", "systemd_cgroup")
+
+    def __init__(
+        self,
+        id: str,
+        bundle: str,
+        rootfs: str,
+        start: str = "socket",
+        no_pivot: bool = False,
+        new_keyring: bool = True,
+        kept_fds: int = 0,
+        seccomp: tuple[int, bytes] | None = None,
+        systemd_cgroup: bool = False,
+    ) -> None:
+        self.id = id
+        self.bundle = bundle
+        self.rootfs = rootfs
+        self.start = start
+        self.no_pivot = no_pivot
+        self.new_keyring = new_keyring
+        self.kept_fds = kept_fds
+        self.seccomp = seccomp
+        self.systemd_cgroup = systemd_cgroup
+
+
+def compile_create(spec: Spec, facts: Facts, request: Request) -> Plan:
+    """The plan that makes the container of `spec` and runs its process.
+
+    Raises Failure for what this host or this release cannot give, Invalid for values that make no sense together.
+    """
+    process = spec.process
+    assert process is not None  # rules.check has seen to it
+    refuse_unsupported(spec)
+    plan = Plan()
+    plan.host.append(host("record", ""))
+    entered = cgroup(plan, spec, facts, request)
+    if facts.euid == 0:
+        # Who shares the pid namespace, or comes in by `exec` before the start, must not reach what init has open: the
+        # private procfs knows no masks (CVE-2016-9962). Not for others: they could not write init's id maps any more.
+        plan.init.append(op("undumpable", ""))
+    raise_limits(plan, process)
+    flags = namespaces(plan, spec, facts, request.rootfs, "cgroup" if entered.into else "", entered.enter)
+    isolate(plan, spec, request, flags)
+    root(plan, spec, request.rootfs, flags)
+    deferred = mounts(plan, spec, facts, flags)
+    devices(plan, spec, facts, request)
+    if spec.hooks is not None:
+        from pyrunc.sandbox.compile.hooks import create_hooks
+
+        create_hooks(plan, spec, request)
+    deferred_console = console(plan, process, request, flags)
+    protect(plan, spec, deferred, flags)
+    process_settings(plan, process, facts)
+    lockdown(plan, process, facts, request.seccomp, set_groups(spec, facts))
+    start(plan, spec, request, deferred_console)
+    descriptors(plan, request.kept_fds)
+    seal(plan, process, facts, request.seccomp)
+    execute(plan, process)
+    return plan
+
+
+def cgroup(plan: Plan, spec: Spec, facts: Facts, request: Request) -> CgroupPlan:
+    """The cgroup with its limits, all before there is a process, so that no process ever runs without them."""
+    linux = spec.linux
+    made = compile_cgroup(linux.resources, linux.cgroups_path, facts.layout, request.id, rootless=facts.rootless)
+    for name, pointer, values, tolerance in made.steps:
+        plan.host.append(host(name, pointer, *values, tolerate=tolerance))
+    if made.into or made.device_program is not None:
+        plan.host.append(host("open_cgroup", "linux.cgroupsPath", "cgroup", made.into or made.folders[-1]))
+    if made.into and any(item.type == "cgroup" and item.path for item in linux.namespaces):
+        # Nobody can be cloned into a cgroup that his cgroup namespace does not show; the host moves him.
+        made.enter.append(made.into)
+        made.into = None
+    if made.device_program is not None:
+        plan.init.append(op("attach_devices", "linux.resources.devices", "cgroup", made.device_program))
+    plan.warnings += made.warnings
+    plan.folders = made.folders
+    plan.freezer = made.freezer
+    return made
+
+
+def isolate(plan: Plan, spec: Spec, request: Request, flags: int) -> None:
+    """What belongs to the new namespaces and needs no file system."""
+    init = plan.init
+    # A session of its own before anything else: no signal of the caller's terminal may reach a half-made container.
+    init.append(op("new_session", "", phase="identity"))
+    if request.new_keyring:
+        init.append(op("session_keyring", "", f"_ses.{request.id}", tolerate="unsupported_ok denied_ok"))
+    if flags & CLONE_FLAGS["network"]:
+        init.append(op("loopback_up", "linux.namespaces"))
+    if spec.hostname:
+        init.append(op("hostname", "hostname", spec.hostname))
+    if spec.domainname:
+        init.append(op("domainname", "domainname", spec.domainname))
+
+
+def start(plan: Plan, spec: Spec, request: Request, console_slot: str) -> None:
+    """The last rendezvous: nothing after it but what only `start` may do."""
+    if console_slot:
+        plan.init.append(sync("console", "process.terminal", "start", console_slot))
+        plan.host.append(host("await", "process.terminal", 4))
+        plan.host.append(host("console", "process.terminal"))
+        plan.host.append(host("answer", "process.terminal", 4))
+    plan.init.append(sync("ready", "", "start"))
+    plan.host.append(host("await", "", 5))
+    plan.host.append(host("answer", "", 5))
+    if request.start == "socket":
+        # Listening must begin before the launcher starts: its slot is filled by the host.
+        launch = next(index for index, item in enumerate(plan.host) if item.name == "launch")
+        plan.host.insert(launch, host("listen", "", "listener"))
+        plan.init.append(op("wait_start", "", "listener"))
+    if spec.hooks is not None:
+        from pyrunc.sandbox.compile.hooks import start_hooks
+
+        start_hooks(plan, spec, request)
+
+
+def refuse_unsupported(spec: Spec) -> None:
+    """What the document may ask for and this release cannot do: an error that names it, never a silent skip."""
+    process = spec.process
+    linux = spec.linux
+    asked = (
+        (process and process.scheduler, "process.scheduler"),
+        (process and process.io_priority, "process.ioPriority"),
+        (process and process.exec_cpu_affinity, "process.execCPUAffinity"),
+        (process and process.selinux_label, "process.selinuxLabel"),
+        (linux.personality, "linux.personality"),
+        (linux.intel_rdt, "linux.intelRdt"),
+        (linux.memory_policy, "linux.memoryPolicy"),
+        (linux.time_offsets, "linux.timeOffsets"),
+        (linux.net_devices, "linux.netDevices"),
+    )
+    for value, pointer in asked:
+        if value:
+            raise Failure(
+                f"apply {pointer}",
+                pointer,
+                detail="this release does not support it",
+                hint="remove it from config.json",
+            )
+    if process and process.apparmor_profile not in ("", "unconfined"):
+        raise Failure(
+            f"apply AppArmor profile {process.apparmor_profile}", "process.apparmorProfile",
+            detail="this release does not support it", hint="use unconfined, or leave it out",
+        )  # fmt: skip

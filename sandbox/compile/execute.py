@@ -1,0 +1,109 @@
+"""Compiles `exec`: one more process in a container that is there. Joining is not making: nothing here is shared with
+create but the process itself (process.py).
+"""
+
+from __future__ import annotations
+
+from pyrunc.sandbox.compile.process import (
+    descriptors,
+    execute,
+    lockdown,
+    process_settings,
+    raise_limits,
+    seal,
+)  # fmt: skip
+from pyrunc.sandbox.plan import Plan, host, op, sync
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyrunc.sandbox.facts import Facts
+    from pyrunc.specs.runtime import Process
+
+NEWCGROUP, NEWUSER = 0x02000000, 0x10000000
+
+
+class Target:
+    """The container to join, as it is now.
+
+    `flags`: CLONE_NEW* of the namespaces that are not the caller's. `into`: its cgroup v2 folder or ""; `enter`: its v1
+    folders. `keyring`: name of its session keyring or "".
+    """
+
+    __slots__ = ("enter", "flags", "into", "keyring", "pid", "set_groups")
+
+    def __init__(
+        self,
+        pid: int,
+        flags: int,
+        into: str = "",
+        enter: tuple[str, ...] = (),
+        keyring: str = "",
+        set_groups: bool = True,
+    ) -> None:
+        self.pid = pid
+        self.flags = flags
+        self.into = into
+        self.enter = enter
+        self.keyring = keyring
+        self.set_groups = set_groups
+
+
+def compile_execute(
+    process: Process, target: Target, facts: Facts, seccomp: tuple[int, bytes] | None, kept_fds: int
+) -> Plan:
+    """The plan that runs `process` in the container of `target`."""
+    plan = Plan()
+    # Before anything of the container is in reach: its processes must not be able to trace us (CVE-2016-9962).
+    plan.init.append(op("undumpable", ""))
+    raise_limits(plan, process)
+    join(plan, target)
+    plan.init.append(op("new_session", "", phase="identity"))
+    if target.keyring:
+        plan.init.append(op("session_keyring", "", target.keyring, tolerate="unsupported_ok denied_ok"))
+    console(plan, process)
+    process_settings(plan, process, facts)
+    lockdown(plan, process, facts, seccomp, target.set_groups)
+    if process.terminal:
+        plan.init.append(sync("console", "process.terminal", "start", "console"))
+        plan.host += [host("await", "process.terminal", 4), host("console", "process.terminal")]
+        plan.host.append(host("answer", "process.terminal", 4))
+    # Killed before this answer, we leave no process behind that nobody waits for.
+    plan.init.append(sync("ready", "", "start"))
+    plan.host += [host("await", "", 5), host("answer", "", 5)]
+    descriptors(plan, kept_fds)
+    seal(plan, process, facts, seccomp)
+    execute(plan, process)
+    return plan
+
+
+def join(plan: Plan, target: Target) -> None:
+    """All namespaces at once by the pidfd of the container's init: the kernel then takes the user namespace's rights
+    for the others, and no path can be changed in between."""
+    plan.host.append(host("open_process", "", "init", target.pid))
+    if target.into:
+        plan.host.append(host("open_cgroup", "linux.cgroupsPath", "cgroup", target.into))
+    # The cgroup namespace only from inside the cgroup: a delegated hierarchy lets nobody in from outside its view.
+    late = target.flags & NEWCGROUP if target.into else 0
+    if target.flags & ~late:
+        plan.init.append(op("join", "linux.namespaces", "init", target.flags & ~late, phase="join"))
+    plan.init.append(op("spawn", "linux.namespaces", 0, "cgroup" if target.into else ""))
+    plan.host.append(host("launch", ""))
+    if late:
+        plan.init.append(op("join", "linux.namespaces", "init", late, phase="identity"))
+    if target.flags & NEWUSER:
+        plan.init.append(op("become_root", "linux.uidMappings"))
+    if target.enter:
+        plan.host.append(host("enter_cgroups", "linux.cgroupsPath", target.enter))
+        plan.init.append(sync("cgroup", "linux.cgroupsPath", "identity"))
+        plan.host += [host("await", "linux.cgroupsPath", 1), host("answer", "linux.cgroupsPath", 1)]
+
+
+def console(plan: Plan, process: Process) -> None:
+    """A terminal of the container's own devpts; /dev/console stays that of the container's init."""
+    if not process.terminal:
+        return
+    size = process.console_size
+    rows, columns = (size.height, size.width) if size else (0, 0)
+    user = process.user
+    plan.init.append(op("open_console", "process.terminal", "console", rows, columns, user.uid, user.gid, 0))
+    plan.init.append(op("use_console", "process.terminal"))

@@ -1,0 +1,242 @@
+"""Compiles `mounts[]`: options to flags, in the listed order, each mount one operation.
+
+config.md "Mounts"; the meaning of options is that of mount(8) and of features that the specification lists. Pure.
+"""
+
+from __future__ import annotations
+
+from pyrunc.sandbox.compile.namespaces import CLONE_FLAGS
+from pyrunc.sandbox.plan import host, op, sync
+from pyrunc.specs.errors import Failure, Invalid
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyrunc.sandbox.facts import Facts
+    from pyrunc.sandbox.plan import Plan
+    from pyrunc.specs.runtime import Mount, Spec
+
+RDONLY = 0x1
+ATIME = 0x70  # MOUNT_ATTR__ATIME: relatime 0, noatime 0x10, strictatime 0x20
+REC = 0x4000
+# option: (attributes set, attributes cleared); every change of atime clears the whole field first (mount_setattr(2)).
+ATTRIBUTES = {
+    "ro": (0x1, 0), "rw": (0, 0x1), "nosuid": (0x2, 0), "suid": (0, 0x2), "nodev": (0x4, 0), "dev": (0, 0x4),
+    "noexec": (0x8, 0), "exec": (0, 0x8), "nodiratime": (0x80, 0), "diratime": (0, 0x80),
+    "nosymfollow": (0x200000, 0), "symfollow": (0, 0x200000), "noatime": (0x10, ATIME), "atime": (0, ATIME),
+    "relatime": (0, ATIME), "norelatime": (0x20, ATIME), "strictatime": (0x20, ATIME), "nostrictatime": (0, ATIME),
+}  # fmt: skip
+PROPAGATION = {"private": 0x40000, "shared": 0x100000, "slave": 0x80000, "unbindable": 0x20000}
+# Options of the file system's super block that fsconfig(2) knows, and those that only take them back.
+SUPER = {"sync": "sync", "dirsync": "dirsync", "lazytime": "lazytime", "mand": "mand"}
+SUPER_CLEAR = {"async": "sync", "nolazytime": "lazytime", "nomand": "mand"}
+IGNORED = {"defaults", "silent", "loud", "noiversion", "bind", "rbind", "remount", "tmpcopyup"}
+UNSUPPORTED = {"idmap", "ridmap"}
+# Types whose super block is shared or virtual: only the mount is made read-only.
+VIRTUAL = {"proc", "sysfs", "tmpfs", "devpts", "mqueue", "cgroup", "cgroup2", "ramfs", "devtmpfs"}
+# Below /proc nothing may be mounted but these, and /proc itself only by procfs or a bind of it (CVE-2019-16884).
+PROC_ALLOWED = {
+    "/proc/cpuinfo", "/proc/diskstats", "/proc/meminfo", "/proc/stat", "/proc/swaps", "/proc/uptime", "/proc/loadavg",
+    "/proc/slabinfo", "/proc/sys/kernel/ns_last_pid", "/proc/sys/crypto/fips_enabled",
+}  # fmt: skip
+
+
+class Options:
+    """What the options of one mount come to."""
+
+    __slots__ = ("clear", "data", "iversion", "propagation", "rec_clear", "rec_set", "set")
+
+    def __init__(self, mount: Mount) -> None:
+        self.set = self.clear = self.rec_set = self.rec_clear = self.propagation = 0
+        self.iversion = False
+        self.data: list[str] = []
+        for option in mount.options:
+            self._add(option, mount)
+
+    def _add(self, option: str, mount: Mount) -> None:
+        if option in ATTRIBUTES:
+            on, off = ATTRIBUTES[option]
+            self.set = self.set & ~off | on  # a later option overrides an earlier one
+            self.clear = (self.clear | off) & ~on | off & ATIME
+        elif option in PROPAGATION:
+            self.propagation = PROPAGATION[option]
+        elif option[:1] == "r" and option[1:] in PROPAGATION:
+            self.propagation = PROPAGATION[option[1:]] | REC
+        elif option[:1] == "r" and option[1:] in ATTRIBUTES:
+            on, off = ATTRIBUTES[option[1:]]
+            self.rec_set = self.rec_set & ~off | on
+            self.rec_clear = (self.rec_clear | off) & ~on | off & ATIME
+        elif option in SUPER:
+            self.data.append(SUPER[option])
+        elif option in SUPER_CLEAR:
+            self.data = [item for item in self.data if item != SUPER_CLEAR[option]]
+        elif option == "iversion":
+            self.iversion = True
+        elif option in UNSUPPORTED:
+            raise Failure(
+                f"mount {mount.destination} with {option}", mount.pointer, detail="this release does not support it"
+            )
+        elif option not in IGNORED and option:
+            self.data += [item for item in option.split(",") if item]
+
+
+def mounts(plan: Plan, spec: Spec, facts: Facts, flags: int) -> list[tuple[str, str]]:
+    """Adds all mounts; returns [(mount slot, pointer)] of those to be made read-only once everything in them exists."""
+    deferred: list[tuple[str, str]] = []
+    entered = not any(item.name == "enter_cgroups" for item in plan.host)
+    for index, mount in enumerate(spec.mounts):
+        if not flags & CLONE_FLAGS["mount"] and not any(n.type == "mount" for n in spec.linux.namespaces):
+            raise Invalid("mounts need a mount namespace", mount.pointer, "add one to linux.namespaces")
+        options = Options(mount)
+        if mount.type in ("cgroup", "cgroup2") and not is_bind(mount):
+            from pyrunc.sandbox.compile.cgroup_mount import cgroup_mount
+
+            if not entered:
+                entered = _enter(plan)
+            cgroup_mount(plan, spec, facts.layout, mount, options, normal(mount.destination), index, flags, deferred)
+        else:
+            _mount(plan, spec, mount, options, index, deferred)
+    if not entered:
+        _enter(plan)
+    if flags & CLONE_FLAGS["cgroup"] and not any(item.name == "unshare_cgroup" for item in plan.init):
+        plan.init.append(op("unshare_cgroup", "linux.namespaces", phase="mounts"))
+    return deferred
+
+
+def _enter(plan: Plan) -> bool:
+    """Waits until the host has moved init into its v1 cgroups. Before the cgroup namespace, because its root is
+    wherever init is at that moment."""
+    plan.init.append(sync("cgroup", "linux.cgroupsPath", "mounts"))
+    plan.host.append(host("await", "linux.cgroupsPath", 1))
+    plan.host.append(host("answer", "linux.cgroupsPath", 1))
+    return True
+
+
+def is_bind(mount: Mount) -> bool:
+    """A bind is chosen by its options; `type` says nothing then."""
+    return "bind" in mount.options or "rbind" in mount.options
+
+
+def _mount(plan: Plan, spec: Spec, mount: Mount, options: Options, index: int, deferred: list[tuple[str, str]]) -> None:
+    target = normal(mount.destination)
+    tolerate = _guard(mount, target)
+    if "remount" in mount.options:
+        clear = options.clear & ~options.set | (ATIME if options.set & ATIME else 0)
+        plan.init.append(op("remount", mount.pointer, options.set, clear, options.propagation, target, options.data))
+    elif is_bind(mount):
+        if options.data:
+            words = ", ".join(options.data)
+            raise Invalid(
+                f"bind mounts cannot have any filesystem-specific options applied: {words}", mount.pointer,
+                "remove the options, or the bind", "config.md#mounts",
+            )  # fmt: skip
+        _bind(plan, mount, options, index, target, tolerate)
+    else:
+        _new(plan, spec, mount, options, index, target, tolerate, deferred)
+
+
+def _guard(mount: Mount, target: str) -> str:
+    if target == "/":
+        raise Invalid(
+            "mounting on / would hide the root file system", mount.pointer, "use root.path", "config.md#mounts"
+        )
+    if target in ("/proc", "/sys"):
+        return "ordinary_folder"
+    if target.startswith("/proc/") and target not in PROC_ALLOWED:
+        raise Invalid(f'"{target}" cannot be mounted because it is inside /proc', mount.pointer)
+    return ""
+
+
+def _bind(plan: Plan, mount: Mount, options: Options, index: int, target: str, tolerate: str) -> None:
+    tree = f"tree[{index}]"
+    cloned = any(item.name == "clone_tree" and item.values[0] == tree for item in plan.init)
+    if target == "/proc":
+        tolerate += " procfs_only"
+    plan.init.append(
+        op(
+            "bind", mount.pointer, "", tree if cloned else "", int("rbind" in mount.options), options.set,
+            options.clear, options.rec_set, options.rec_clear, options.propagation, target, mount.source,
+            tolerate=tolerate,
+        )
+    )  # fmt: skip
+
+
+def _new(
+    plan: Plan, spec: Spec, mount: Mount, options: Options, index: int, target: str, tolerate: str,
+    deferred: list[tuple[str, str]],
+) -> None:  # fmt: skip
+    kind = mount.type
+    if not kind:
+        raise Invalid("a mount needs a type, or the option bind", mount.pointer, clause="config.md#mounts")
+    if target == "/proc" and kind != "proc":
+        raise Invalid('"/proc" cannot be mounted: it is not a procfs', mount.pointer)
+    data = options.data
+    attributes = options.set
+    slot = ""
+    if attributes & RDONLY:
+        if kind == "tmpfs" or target == "/dev":
+            # Read-only once its content is there: devices, links and mount points have to be made in it first.
+            attributes &= ~RDONLY
+            slot = f"mount[{index}]"
+            deferred.append((slot, mount.pointer))
+        elif kind not in VIRTUAL:
+            data = ["ro", *data]
+    if spec.linux.mount_label and kind not in ("proc", "sysfs", "mqueue"):
+        data = [*data, f"context={spec.linux.mount_label}"]
+    if kind == "tmpfs" and not any(item.startswith("mode=") for item in data):
+        tolerate += " inherit_mode"
+    copied = "tmpcopyup" in mount.options and kind == "tmpfs"
+    if copied:
+        # Opened before the mount covers it, copied after; read-only only then.
+        plan.init.append(op("open_folder", mount.pointer, f"folder[{index}]", target, tolerate="missing_ok"))
+        slot = slot or f"mount[{index}]"
+    if options.iversion or any(len(item) > 255 for item in data):
+        if slot:
+            raise Failure(
+                f"mount {kind} on {target}", mount.pointer,
+                detail="mount(2) gives no handle to make it read-only or fill it",
+                hint="leave out iversion and options of more than 255 bytes, or ro and tmpcopyup",
+            )  # fmt: skip
+        flags = _legacy_flags(attributes, options)
+        plan.init.append(
+            op(
+                "mount_legacy",
+                mount.pointer,
+                flags,
+                options.propagation,
+                target,
+                kind,
+                mount.source or kind,
+                ",".join(data),
+            )
+        )
+        return
+    plan.init.append(
+        op(
+            "mount", mount.pointer, slot, attributes, options.propagation, target, kind, mount.source or kind, data,
+            tolerate=tolerate,
+        )
+    )  # fmt: skip
+    if copied:
+        plan.init.append(op("copy_up", mount.pointer, f"folder[{index}]", slot))
+
+
+def _legacy_flags(attributes: int, options: Options) -> int:
+    """MOUNT_ATTR_* as MS_*: mount(2) is for options too long for fsconfig(2) and for iversion, which it does not
+    know."""
+    flags = attributes & 0xF
+    flags |= {0x10: 0x400, 0x20: 0x1000000}.get(attributes & ATIME, 0x200000)
+    flags |= 0x800 if attributes & 0x80 else 0
+    flags |= 0x100 if attributes & 0x200000 else 0
+    return flags | (0x800000 if options.iversion else 0)
+
+
+def normal(path: str) -> str:
+    """An absolute path without `.`, `..`, doubled or final slashes; relative destinations are deprecated and start at
+    /."""
+    parts: list[str] = []
+    for part in path.split("/"):
+        if part == "..":
+            del parts[-1:]
+        elif part not in ("", "."):
+            parts.append(part)
+    return "/" + "/".join(parts)

@@ -1,0 +1,125 @@
+"""Compiles the namespaces: which are joined, which are made, and the user namespace's maps.
+
+Joining and making are different things: `path` joins (the launcher, before there is an init), no `path` makes (clone3).
+"""
+
+from __future__ import annotations
+
+from pyrunc.sandbox.plan import host, op, sync
+from pyrunc.specs.errors import Failure
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pyrunc.sandbox.facts import Facts
+    from pyrunc.sandbox.plan import Plan
+    from pyrunc.specs.runtime import IDMapping, Spec
+
+CLONE_FLAGS = {
+    "user": 0x10000000, "mount": 0x00020000, "pid": 0x20000000, "network": 0x40000000, "uts": 0x04000000,
+    "ipc": 0x08000000, "cgroup": 0x02000000, "time": 0x00000080,
+}  # fmt: skip
+# The order of joins: user first, because it gives the rights for the others; mount last, because paths change with it.
+JOIN_ORDER = ("user", "network", "ipc", "uts", "cgroup", "time", "pid", "mount")
+
+
+def namespaces(plan: Plan, spec: Spec, facts: Facts, rootfs: str, cgroup_slot: str, entered: Sequence[str]) -> int:
+    """Adds everything up to init's existence with its ids in order; returns the CLONE_NEW* flags of new namespaces."""
+    linux = spec.linux
+    new = 0
+    joined: list[tuple[str, str, str]] = []
+    for item in linux.namespaces:
+        if item.path:
+            joined.append((item.type, item.path, item.pointer))
+        else:
+            new |= CLONE_FLAGS[item.type]
+    late = _join(plan, joined, new)
+    if new & CLONE_FLAGS["user"] and facts.euid == 0:  # others have no rights to clone with, before they are in it
+        _clone_sources(plan, spec, rootfs)
+    if new & CLONE_FLAGS["time"]:
+        # Offsets and membership are fixed when the first process enters, so the launcher unshares before it spawns.
+        plan.init.append(op("unshare_time", "linux.namespaces"))
+    spawned = new & ~CLONE_FLAGS["time"] & ~CLONE_FLAGS["cgroup"]  # cgroup: unshared once init is in its cgroup
+    plan.init.append(op("spawn", "linux.namespaces", spawned, cgroup_slot))
+    plan.host.append(host("launch", ""))
+    plan.host.append(host("record_pid", ""))
+    if entered:
+        # cgroup v1, begun as soon as init exists: on an idle machine the first write waits 13 ms for a grace period,
+        # and init mounts meanwhile. The rendezvous comes just before init's cgroup has to be known (mounts.py).
+        plan.host.append(host("enter_cgroups", "linux.cgroupsPath", tuple(entered)))
+    if new & CLONE_FLAGS["user"]:
+        _maps(plan, spec, facts)
+    if new & CLONE_FLAGS["user"] or any(kind == "user" for kind, _, _ in joined):
+        if not linux.uid_mappings or any(entry.container_id == 0 for entry in linux.uid_mappings):
+            plan.init.append(op("become_root", "linux.uidMappings"))
+    for slot, flag, pointer in late:
+        plan.init.append(op("join_late", pointer, slot, flag))
+    return new
+
+
+def _join(plan: Plan, joined: list[tuple[str, str, str]], new: int) -> list[tuple[str, int, str]]:
+    """Joins by path. With a new user namespace the rights may exist only after it: those joins are tried on both
+    sides."""
+    late = []
+    by_type = {kind: (path, pointer) for kind, path, pointer in joined}
+    for kind in JOIN_ORDER:
+        if kind not in by_type:
+            continue
+        path, pointer = by_type[kind]
+        slot = f"{kind}.namespace"
+        flag = CLONE_FLAGS[kind]
+        plan.host.append(host("open_namespace", pointer, slot, flag, path))
+        put_off = bool(new & CLONE_FLAGS["user"]) and kind not in ("pid", "time")
+        plan.init.append(op("join", pointer, slot, flag, phase="join", tolerate="later_ok" if put_off else ""))
+        if put_off:
+            late.append((slot, flag, pointer))
+    return late
+
+
+def _clone_sources(plan: Plan, spec: Spec, rootfs: str) -> None:
+    """Bind sources are cloned with the launcher's rights: the container's root may not be able to reach them. Sources
+    inside the root file system are left to init, because an earlier mount may lie there."""
+    for index, mount in enumerate(spec.mounts):
+        recursive = "rbind" in mount.options
+        source = mount.source
+        if (recursive or "bind" in mount.options) and not (source + "/").startswith(rootfs + "/"):
+            plan.init.append(op("clone_tree", mount.pointer, f"tree[{index}]", int(recursive), source))
+
+
+def _maps(plan: Plan, spec: Spec, facts: Facts) -> None:
+    linux = spec.linux
+    plan.init.append(sync("idmaps", "linux.uidMappings", "identity"))
+    plan.host.append(host("await", "linux.uidMappings", 0))
+    uids = _lines(linux.uid_mappings)
+    gids = _lines(linux.gid_mappings)
+    plan.host.append(host("id_maps", "linux.uidMappings", int(denies_setgroups(spec, facts)), uids, gids))
+    plan.host.append(host("answer", "linux.uidMappings", 0))
+
+
+def denies_setgroups(spec: Spec, facts: Facts) -> bool:
+    """An unprivileged writer must give up setgroups(2) before the kernel takes its gid map (user_namespaces(7))."""
+    if facts.euid == 0:
+        return False
+    own = [(entry.host_id, entry.size) for entry in spec.linux.gid_mappings] == [(facts.egid, 1)]
+    return own or not facts.has_helpers
+
+
+def set_groups(spec: Spec, facts: Facts) -> bool:
+    """Whether init may set its groups; raises Failure where the document asks for some and it may not."""
+    new_user = any(item.type == "user" and not item.path for item in spec.linux.namespaces)
+    may = not facts.setgroups_denied and not (new_user and denies_setgroups(spec, facts))
+    if not may and spec.process is not None and spec.process.user.additional_gids:
+        raise Failure(
+            "set groups", "process.user.additionalGids",
+            detail="cannot set any additional groups in a rootless container",
+            hint="remove them, or map groups with newgidmap",
+        )  # fmt: skip
+    return may
+
+
+def _lines(mappings: Iterable[IDMapping]) -> str:
+    text = "\n".join([f"{entry.container_id} {entry.host_id} {entry.size}" for entry in mappings])
+    if not text:
+        raise Failure("map users and groups", "linux.uidMappings", detail="a new user namespace needs both mappings")
+    return text

@@ -1,0 +1,237 @@
+"""Operations in words: one verb phrase with its object for each, used by `pyrunc plan`, golden files and error
+messages.
+
+Only loaded to show a plan or to explain a failure. Numbers that have names in the kernel are shown by name. Values of
+environment variables are secrets and are shown only on request.
+"""
+
+from __future__ import annotations
+
+from pyrunc.sandbox.operations import PHASES, RENDEZVOUS, TOLERANCES, fields
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+    from pyrunc.sandbox.plan import Operation, Plan
+
+    Fields = dict[str, Any]
+
+CLONE = {
+    0x10000000: "user", 0x00020000: "mount", 0x20000000: "pid", 0x40000000: "network", 0x04000000: "uts",
+    0x08000000: "ipc", 0x02000000: "cgroup", 0x00000080: "time",
+}  # fmt: skip
+ATTRIBUTES = {
+    0x1: "ro", 0x2: "nosuid", 0x4: "nodev", 0x8: "noexec", 0x10: "noatime", 0x20: "strictatime", 0x70: "atime",
+    0x80: "nodiratime", 0x200000: "nosymfollow",
+}  # fmt: skip
+MOUNT_FLAGS = {
+    0x1: "ro", 0x2: "nosuid", 0x4: "nodev", 0x8: "noexec", 0x10: "sync", 0x40: "mand", 0x80: "dirsync",
+    0x100: "nosymfollow", 0x400: "noatime", 0x800: "nodiratime", 0x200000: "relatime", 0x800000: "iversion",
+    0x1000000: "strictatime",
+    0x2000000: "lazytime",
+}  # fmt: skip
+PROPAGATION = {0x20000: "unbindable", 0x40000: "private", 0x80000: "slave", 0x100000: "shared"}
+RECURSIVE = 0x4000
+NODES = {0o020000: "character device", 0o060000: "block device", 0o010000: "fifo"}
+
+
+def describe(operation: Operation, reveal: bool = False) -> str:
+    """`mount tmpfs on /dev`, for an operation of either list. `reveal` shows values of environment variables."""
+    values: Fields = dict(zip([name for _, name in fields(operation.name)], operation.values, strict=True))
+    if operation.name == "exec":
+        return f"run {' '.join(values['args'])}" + _environment(values["env"], reveal)
+    return WORDS[operation.name](values)
+
+
+def lines(plan: Plan, reveal: bool = False) -> list[str]:
+    """The plan as aligned text: side, phase, what is done (with tolerances), where it comes from."""
+    rows = [("host", operation.name, operation) for operation in plan.host]
+    split = next((index + 1 for index, row in enumerate(rows) if row[1] == "launch"), len(rows))
+    shown = rows[:split]
+    rest = rows[split:]
+    for operation in plan.init:
+        side = "start" if PHASES[operation.phase] in ("join", "spawn") else "init"
+        shown.append((side, PHASES[operation.phase], operation))
+        if operation.name == "sync":
+            while rest:
+                shown.append(rest.pop(0))
+                if shown[-1][1] == "answer":
+                    break
+    shown += rest
+    return [_row(side, phase, operation, reveal) for side, phase, operation in shown]
+
+
+def _row(side: str, phase: str, operation: Operation, reveal: bool) -> str:
+    what = describe(operation, reveal)
+    tolerated = [name for name, bit in TOLERANCES.items() if operation.tolerances & bit]
+    if tolerated:
+        what += f" [{', '.join(tolerated)}]"
+    return f"{side:<6}{'' if side == 'host' else phase:<10}{what:<78}  {operation.pointer}".rstrip()
+
+
+def _environment(env: Iterable[str], reveal: bool) -> str:
+    shown = [item if reveal else item.split("=", 1)[0] for item in env]
+    return f" with {' '.join(shown)}" if shown else ""
+
+
+def _bits(value: int, names: dict[int, str]) -> str:
+    found = []
+    for bit in sorted(names, reverse=True):
+        if value & bit == bit:
+            found.append(names[bit])
+            value &= ~bit
+    if value:
+        found.append(hex(value))
+    return ",".join(reversed(found))
+
+
+def _propagation(value: int) -> str:
+    kind = _bits(value & ~RECURSIVE, PROPAGATION)
+    return "r" + kind if value & RECURSIVE else kind
+
+
+def _options(values: Fields) -> str:
+    words = [*values.get("options", ())]
+    if values.get("attr"):
+        words.append(_bits(values["attr"], ATTRIBUTES))
+    for field, sign, prefix in (("set", "+", ""), ("clear", "-", ""), ("rec_set", "+", "r"), ("rec_clear", "-", "r")):
+        if values.get(field):
+            words.append(sign + prefix + _bits(values[field], ATTRIBUTES))
+    if values.get("propagation"):
+        words.append(_propagation(values["propagation"]))
+    return f" ({','.join(words)})" if words else ""
+
+
+def _number(value: int) -> str:
+    return "unlimited" if value in (-1, 0xFFFF_FFFF_FFFF_FFFF) else str(value)
+
+
+def _limit(v: Fields) -> str:
+    import resource
+
+    names = {
+        getattr(resource, name): name for name in dir(resource) if name.startswith("RLIMIT_") and name != "RLIMIT_OFILE"
+    }
+    return f"{names.get(v['resource'], v['resource'])} soft {_number(v['soft'])} hard {_number(v['hard'])}"
+
+
+def _capabilities(mask: int) -> str:
+    from pyrunc.sandbox.capabilities import names_of
+
+    full = (1 << 41) - 1
+    if mask & full == full:
+        return "all"
+    return ",".join(name.removeprefix("CAP_").lower() for name in names_of(mask)) or "none"
+
+
+def _list(lines: str) -> str:
+    return ", ".join(lines.split("\n"))
+
+
+def _tree(v: Fields) -> str:
+    return str(v["tree"] or v["source"])
+
+
+WORDS: dict[str, Callable[[Fields], str]] = {
+    # host
+    "record": lambda v: "write the state record",
+    "make_cgroup": lambda v: f"make cgroup {v['path']}",
+    "write": lambda v: f"write {v['value']!r} to {v['path']}",
+    "enable_controllers": lambda v: f"enable controllers {v['controllers']} in {v['path']}",
+    "inherit_cpuset": lambda v: f"take over {v['file']} of the parent in {v['path']}",
+    "write_either": lambda v: f"write {v['value']!r} to {v['path']}, or {v['other_value']!r} to {v['other']}",
+    "open_cgroup": lambda v: f"open cgroup {v['path']} -> {v['cgroup']}",
+    "open_namespace": lambda v: f"open {CLONE.get(v['flag'], v['flag'])} namespace {v['path']} -> {v['namespace']}",
+    "open_process": lambda v: f"open the container's init -> {v['process']}",
+    "listen": lambda v: f"listen on start.sock -> {v['listener']}",
+    "inherit": lambda v: f"take over file descriptor {v['number']} -> {v['fd']}",
+    "launch": lambda v: "start the launcher from a sealed memfd",
+    "record_pid": lambda v: "write the pid to the state record",
+    "id_maps": lambda v: (
+        f"map users {_list(v['uids'])} groups {_list(v['gids'])}"
+        + (", setgroups denied" if v["deny_setgroups"] else "")
+    ),
+    "enter_cgroups": lambda v: f"move init into {' '.join(v['paths'])}",
+    "network": lambda v: (
+        f"move network device {v['source']} into the container" + (f" as {v['name']}" if v["name"] else "")
+    ),
+    "hooks": lambda v: f"run {v['kind']} hooks",
+    "console": lambda v: "hand on the console",
+    "await": lambda v: f"-- await {RENDEZVOUS[v['rendezvous']]} --",
+    "answer": lambda v: f"-- answer {RENDEZVOUS[v['rendezvous']]} --",
+    # launcher
+    "undumpable": lambda v: "become undumpable",
+    "raise_rlimit": lambda v: f"raise {_limit(v)}",
+    "attach_devices": lambda v: f"attach device filter of {len(v['program']) // 8} instructions to {v['cgroup']}",
+    "join": lambda v: f"join namespaces {_bits(v['flags'], CLONE)} of {v['namespace']}",
+    "join_late": lambda v: f"join namespaces {_bits(v['flags'], CLONE)} of {v['namespace']}, if it was put off",
+    "clone_tree": lambda v: f"clone mount tree {v['source']}{' recursively' if v['recursive'] else ''} -> {v['tree']}",
+    "unshare_time": lambda v: "unshare the time namespace",
+    "spawn": lambda v: (
+        "spawn init"
+        + (f" with new {_bits(v['flags'], CLONE)}" if v["flags"] else "")
+        + (f" into {v['cgroup']}" if v["cgroup"] else "")
+    ),
+    # init
+    "sync": lambda v: f"-- sync {RENDEZVOUS[v['rendezvous']]}{' with ' + v['send'] if v['send'] else ''} --",
+    "become_root": lambda v: "become root of the user namespace",
+    "new_session": lambda v: "make a new session",
+    "unshare_cgroup": lambda v: "unshare the cgroup namespace",
+    "session_keyring": lambda v: f"join session keyring {v['name']}",
+    "loopback_up": lambda v: "set the loopback device up",
+    "hostname": lambda v: f"set hostname {v['name']!r}",
+    "domainname": lambda v: f"set domainname {v['name']!r}",
+    "open_null": lambda v: f"open the host's /dev/null -> {v['null']}",
+    "propagate_root": lambda v: f"make / {_propagation(v['flags'])}",
+    "open_root": lambda v: f"open root file system {v['path']}",
+    "mount": lambda v: f"mount {v['type']} on {v['target']}{_options(v)}",
+    "mount_legacy": lambda v: f"mount {v['type']} on {v['target']} ({_bits(v['flags'], MOUNT_FLAGS)},{v['data']})",
+    "bind": lambda v: f"bind {_tree(v)} on {v['target']}{' recursively' if v['recursive'] else ''}{_options(v)}",
+    "remount": lambda v: f"remount {v['target']}{_options(v)}",
+    "set_attr": lambda v: f"change {v['mount']}{_options(v)}",
+    "mkdir": lambda v: f"make folder {v['path']} mode {v['mode']:o}",
+    "mknod": lambda v: (
+        f"make {NODES.get(v['mode'] & 0o170000, 'node')} {v['path']} {v['major']}:{v['minor']}"
+        f" mode {v['mode'] & 0o7777:o} owner {v['uid']}:{v['gid']}"
+    ),
+    "bind_device": lambda v: f"bind device {v['source']} on {v['path']}",
+    "symlink": lambda v: f"link {v['path']} to {v['target']}",
+    "open_folder": lambda v: f"open folder {v['path']} of the image -> {v['folder']}",
+    "copy_up": lambda v: f"copy {v['folder']} into {v['mount']}",
+    "hook": lambda v: f"run hook {v['path']}",
+    "pivot_root": lambda v: "pivot into the root file system",
+    "move_root": lambda v: "move the root file system to / and chroot (no pivot)",
+    "chroot": lambda v: "chroot into the root file system",
+    "open_console": lambda v: f"open a terminal of the container -> {v['master']}",
+    "use_console": lambda v: "take the terminal as standard input, output and error",
+    "fresh_null": lambda v: "reopen /dev/null for standard streams",
+    "sysctl": lambda v: f"set sysctl {v['key'].replace('/', '.')} to {v['value']!r}",
+    "mask": lambda v: f"mask {v['path']}",
+    "readonly": lambda v: f"make {v['path']} read-only",
+    "root_attr": lambda v: f"change /{_options(v)}",
+    "oom_score_adj": lambda v: f"set oom_score_adj to {v['value']}",
+    "rlimit": lambda v: f"limit {_limit(v)}",
+    "umask": lambda v: f"set umask {v['mask']:04o}",
+    "chown_stdio": lambda v: f"give standard streams to user {v['uid']}",
+    "chdir": lambda v: f"change to folder {v['path']}",
+    "bounding": lambda v: f"bound capabilities to {_capabilities(v['mask'])}",
+    "user": lambda v: (
+        f"become user {v['uid']} group {v['gid']}" + (f" groups {','.join(v['groups'])}" if v["groups"] else "")
+    ),
+    "capabilities": lambda v: (
+        f"set capabilities e={_capabilities(v['effective'])} p={_capabilities(v['permitted'])}"
+        f" i={_capabilities(v['inheritable'])}"
+    ),
+    "ambient": lambda v: f"set ambient capabilities {_capabilities(v['mask'])}",
+    "no_new_privileges": lambda v: "set no_new_privs",
+    "home": lambda v: f"set HOME of user {v['uid']} when unset",
+    "find_program": lambda v: f"find program {v['name']}",
+    "wait_start": lambda v: f"wait for start on {v['listener']}",
+    "seccomp": lambda v: f"load seccomp filter of {len(v['filter']) // 8} instructions",
+    "keep_fds": lambda v: (
+        f"keep {v['count']} more file descriptors" if v["count"] else "close all other file descriptors"
+    ),
+    "place_fd": lambda v: f"place {v['fd']} as file descriptor {v['number']}",
+}
