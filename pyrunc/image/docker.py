@@ -1,0 +1,82 @@
+"""Archives of `docker save`: manifest.json names a configuration and layers by the names of files in the archive.
+
+There are no descriptors: the configuration is known by its name where that is its digest, the layers by the
+configuration's diff_ids. Must never open a layer before it is wanted.
+"""
+
+from __future__ import annotations
+
+from typing import IO
+
+from pyrunc.image.files import Store, document
+from pyrunc.image.source import Image, Layer
+from pyrunc.specs.decode import Node, decode
+from pyrunc.specs.errors import Invalid
+from pyrunc.specs.image import decode_image_config, digest_of
+
+HEXADECIMAL = set("0123456789abcdef")
+
+
+def open_image(store: Store, reference: str) -> Image:
+    """The image REFERENCE of an archive."""
+    items = decode(document(store, "manifest.json"))
+    if not isinstance(items, list):
+        raise Invalid("the manifest.json of a Docker archive must be an array")
+    chosen = find([Node(item, f"[{index}]") for index, item in enumerate(items)], reference)
+    name = chosen.required_text("Config")
+    data = document(store, name)
+    _check_name(name, data)
+    config = decode_image_config(data)
+    names = chosen.texts("Layers")
+    if len(names) != len(config.diff_ids):
+        message = f"manifest.json has {len(names)} layers, the config {len(config.diff_ids)}"
+        raise Invalid(message, chosen.at("Layers"))
+    pairs = zip(names, config.diff_ids, strict=True)
+    return Image(config, [_layer(store, name, diff_id) for name, diff_id in pairs], store)
+
+
+def find(images: list[Node], reference: str) -> Node:
+    if reference.startswith("@"):
+        number = reference[1:]
+        if not (number.isascii() and number.isdigit()) or int(number) >= len(images):
+            raise Invalid(f"there is no image number {number} in the archive", hint=_names(images))
+        return images[int(number)]
+    if reference:
+        wanted = _full(reference)
+        found = [image for image in images if wanted in map(_full, image.texts("RepoTags"))]
+        if not found:
+            raise Invalid(f"there is no image {reference!r} in the archive", hint=_names(images))
+        return found[-1]  # as if one were loaded after the other
+    if len(images) != 1:
+        raise Invalid("the archive does not hold exactly one image", hint=_names(images))
+    return images[0]
+
+
+def _full(name: str) -> str:
+    """A name as Docker means it: without the registry and folder that it takes for granted, with a tag."""
+    short = name.removeprefix("docker.io/").removeprefix("library/")
+    return short if ":" in short.rpartition("/")[2] else f"{short}:latest"
+
+
+def _names(images: list[Node]) -> str:
+    names = [repr(tag) for image in images for tag in image.texts("RepoTags")]
+    return (
+        f"it holds {', '.join(names[:10])}{' ...' if names[10:] else ''}" if names else "it holds no image with a name"
+    )
+
+
+def _check_name(name: str, data: bytes) -> None:
+    """The configuration's file is called after its digest: `HEX.json`, or `blobs/sha256/HEX` since Docker 25."""
+    digest = name.rpartition("/")[2].removesuffix(".json")
+    if len(digest) == 64 and HEXADECIMAL.issuperset(digest) and digest_of(data) != f"sha256:{digest}":
+        raise Invalid(f"the configuration {name} is not what its name says")
+
+
+def _layer(store: Store, name: str, diff_id: str) -> Layer:
+    # No blob digest is known, but what is unpacked must be DIFF_ID.
+    def open() -> IO[bytes]:
+        return store.open(name)[0]
+
+    file, size = store.open(name)
+    file.close()
+    return Layer("", size, diff_id, open)

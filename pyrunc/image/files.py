@@ -1,0 +1,113 @@
+"""Files by name, out of a folder or out of an archive: where the documents and blobs of an image come from.
+
+Archives are read with tarsafe and never extracted: a blob is streamed from its place in the archive. Only plain
+files count. The links of old docker archives are looked up by name among the members, so that none can lead
+anywhere else.
+Must never believe what it hands out: sizes and digests are checked by whoever knows them.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import IO, TYPE_CHECKING, BinaryIO, Protocol
+
+from pyrunc.specs.errors import Failure, Invalid
+
+if TYPE_CHECKING:
+    from tarfile import TarInfo
+
+LIMIT_DOCUMENT = 8 << 20  # bytes of an index, a manifest or a config
+LIMIT_MEMBERS = 100_000
+LIMIT_LINKS = 8
+
+
+class Store(Protocol):
+    """Files by name."""
+
+    def open(self, name: str) -> tuple[IO[bytes], int]:
+        """The file and its size; FileNotFoundError when there is none."""
+
+    def close(self) -> None: ...
+
+
+def document(store: Store, name: str) -> bytes:
+    """The whole of a small file."""
+    file, size = store.open(name)
+    with file:
+        if size > LIMIT_DOCUMENT:
+            raise Invalid(f"{name} is larger than {LIMIT_DOCUMENT} bytes")
+        return file.read(LIMIT_DOCUMENT + 1)
+
+
+class Folder:
+    """The files of a folder. Links are followed, since layouts may share blobs: contents are known by their digest."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        if not os.path.isdir(path):
+            raise Failure(f"read the image layout {path}", detail="there is no such folder")
+
+    def open(self, name: str) -> tuple[BinaryIO, int]:
+        # Non-blocking, because a fifo would hang us before we could see what it is.
+        fd = os.open(os.path.join(self.path, name), os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        info = os.fstat(fd)
+        if not stat.S_ISREG(info.st_mode):
+            os.close(fd)
+            raise Invalid(f"{name} is not a regular file")
+        return open(fd, "rb", buffering=0), info.st_size
+
+    def close(self) -> None:
+        pass
+
+
+class Archive:
+    """The files of a tar archive, which may be gzipped as a whole."""
+
+    def __init__(self, path: str) -> None:
+        import tarfile
+        import zlib
+
+        from tarsafe import TarSafe
+
+        self.path = path
+        try:
+            with open(path, "rb") as file:
+                gzipped = file.read(2) == b"\x1f\x8b"
+        except OSError as error:
+            raise Failure(f"read the archive {path}", number=error.errno or 0) from error
+        try:
+            self.tar: tarfile.TarFile = TarSafe.open(path, "r:gz" if gzipped else "r:")
+            self.members = self._members()
+        except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+            raise Invalid(f"{path} is not a whole archive: {error}") from None
+
+    def _members(self) -> dict[str, TarInfo]:
+        """Every plain file and link by its name without "./"; of two with one name the last, as if it were unpacked."""
+        members: dict[str, TarInfo] = {}
+        end = -1
+        while (member := self.tar.next()) is not None:
+            # An archive that leads back to a place before would never end (CVE-2025-8194).
+            if member.offset <= end or member.size < 0 or len(members) >= LIMIT_MEMBERS:
+                raise Invalid(f"{self.path} has a damaged or too large directory")
+            end = member.offset
+            if (member.isreg() and not member.issparse()) or member.islnk() or member.issym():
+                members[os.path.normpath(member.name)] = member
+        return members
+
+    def open(self, name: str) -> tuple[IO[bytes], int]:
+        name = os.path.normpath(name)
+        for _ in range(LIMIT_LINKS):
+            member = self.members.get(name)
+            if member is None:
+                raise FileNotFoundError(name)
+            if member.isreg():
+                file = self.tar.extractfile(member)
+                assert file is not None  # a regular member has contents
+                return file, member.size
+            above = os.path.dirname(name) if member.issym() else ""
+            name = os.path.normpath(os.path.join(above, member.linkname))
+        raise Invalid(f"{name} is behind too many links")
+
+    def close(self) -> None:
+        self.tar.close()

@@ -1,0 +1,168 @@
+"""Unpacking by a user who is not root but has subordinate ids: a child in a user namespace, where the owners that an
+image asks for are real.
+
+The caller is root in there, /etc/subuid and /etc/subgid give the other ids, newuidmap(1) and newgidmap(1) write the
+maps. Both sides speak in lines of JSON: `ready`, then the job, then warnings and how it ended. Must never touch the
+bundle on this side: whatever is made belongs to ids that only the child has.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any, TextIO
+
+from pyrunc.specs.errors import Failure, Invalid, PyruncError
+
+Map = list[tuple[int, int, int]]  # id in the container, id here, how many
+
+CLONE_NEWUSER = 0x10000000
+FIELDS: dict[type[PyruncError], tuple[str, ...]] = {
+    Failure: ("operation", "pointer", "number", "detail", "hint"),
+    Invalid: ("message", "pointer", "hint", "clause"),
+    PyruncError: ("message", "pointer", "hint"),
+}
+
+
+def own_maps() -> tuple[Map, Map] | None:
+    """Users and groups of the namespace that this user may have; None where it is of the own id alone."""
+    if not all(os.access(f"/usr/bin/{name}", os.X_OK) for name in ("newuidmap", "newgidmap")):
+        return None
+    uids, gids = subordinate("/etc/subuid"), subordinate("/etc/subgid")
+    if not uids or not gids:
+        return None
+    return stacked(os.geteuid(), uids), stacked(os.getegid(), gids)
+
+
+def subordinate(path: str) -> list[tuple[int, int]]:
+    """(first id, how many) of each range that subuid(5) gives to this user, who stands there by name or number."""
+    import pwd
+
+    names = [str(os.geteuid())]
+    try:
+        names.append(pwd.getpwuid(os.geteuid()).pw_name)
+    except KeyError:
+        pass
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            rows = [line.strip().split(":") for line in file]
+    except OSError:
+        return []
+    found = [row for row in rows if len(row) == 3 and row[0] in names and row[1].isdecimal() and row[2].isdecimal()]
+    return [(int(first), int(count)) for _, first, count in found if int(count)]
+
+
+def stacked(own: int, ranges: list[tuple[int, int]]) -> Map:
+    """The own id as 0, the ranges one after the other from 1 on."""
+    made: Map = [(0, own, 1)]
+    for first, count in ranges:
+        made.append((made[-1][0] + made[-1][2], first, count))
+    return made
+
+
+def unpack(source: str, bundle: str, platform: str | None, maps: tuple[Map, Map], warn: Callable[[str], None]) -> None:
+    """As `bundle.unpack`, by the child. Raises what the child raised."""
+    ours, theirs = socket.socketpair()
+    with ours, ours.makefile("rw", encoding="ascii") as lines:
+        with theirs:
+            child = subprocess.Popen(child_command(theirs.fileno()), pass_fds=[theirs.fileno()])
+        try:
+            expect(lines, warn, "ready")
+            write_maps(child.pid, maps)
+            say(lines, source=source, bundle=bundle, platform=platform, maps=maps)
+            expect(lines, warn, "done")
+        except BaseException:
+            child.terminate()  # it removes what it has made
+            raise
+        finally:
+            child.wait()
+
+
+def write_maps(pid: int, maps: tuple[Map, Map]) -> None:
+    from pyrunc.sandbox import idmap
+
+    uids, gids = ("\n".join(" ".join(map(str, row)) for row in rows) for rows in maps)
+    idmap.write_maps(pid, False, uids, gids)
+
+
+def child_command(control: int) -> list[str]:
+    """This Python and package again, wherever they were found."""
+    program = f"import sys; sys.path[:] = {sys.path!r}; from pyrunc.image.mapped import child; child({control})"
+    return [sys.executable, "-I", "-S", "-X", "utf8", "-c", program]
+
+
+# -- the child --------------------------------------------------------------------------------------------------------
+
+
+def child(control: int) -> None:
+    """Unpacks as root of a new user namespace. Ends in silence when the other side has gone or tells it to."""
+    import signal
+
+    def stop(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGHUP, stop)
+    with socket.socket(fileno=control) as ours, ours.makefile("rw", encoding="ascii") as lines:
+        try:
+            work(lines)
+        except PyruncError as error:
+            kind = next(item for item in FIELDS if isinstance(error, item))
+            say(lines, error=kind.__name__, values=[getattr(error, name) for name in FIELDS[kind]])
+        except (KeyboardInterrupt, BrokenPipeError):
+            pass
+
+
+def work(lines: TextIO) -> None:
+    import json
+
+    from pyrunc.image.bundle import make
+
+    enter_user_namespace()
+    say(lines, ready=True)
+    line = lines.readline()
+    if not line:
+        return
+    job = json.loads(line)
+    os.setresgid(0, 0, 0)
+    os.setresuid(0, 0, 0)
+    make(job["source"], job["bundle"], job["platform"], True, lambda text: say(lines, warning=text), job["maps"])
+    say(lines, done=True)
+
+
+def enter_user_namespace() -> None:
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(CLONE_NEWUSER) != 0:
+        hint = "see /proc/sys/user/max_user_namespaces; --rootless does without"
+        raise Failure("make a user namespace", number=ctypes.get_errno(), hint=hint)
+
+
+# -- the conversation -------------------------------------------------------------------------------------------------
+
+
+def say(lines: TextIO, **message: Any) -> None:
+    import json
+
+    lines.write(json.dumps(message) + "\n")
+    lines.flush()
+
+
+def expect(lines: TextIO, warn: Callable[[str], None], wanted: str) -> None:
+    """Reads until the word that is wanted; raises what comes instead."""
+    import json
+
+    for line in lines:
+        message = json.loads(line)
+        if "warning" in message:
+            warn(message["warning"])
+        elif "error" in message:
+            kind = next(item for item in FIELDS if item.__name__ == message["error"])
+            raise kind(**dict(zip(FIELDS[kind], message["values"], strict=True)))
+        elif wanted in message:
+            return
+    raise Failure("unpack", detail="the process in the user namespace ended unexpectedly")
