@@ -1,0 +1,190 @@
+"""The command line: global flags, the way to a command, and what becomes of errors. Hot path.
+
+Each command is a module of this package with `COMMAND` (what it takes and how its help reads) and `run(context,
+given)`, which returns the exit code. Only the module of the command at hand is loaded. Commands say what is wrong by
+raising PyruncError; here it becomes the one record of log.py and the exit code. A traceback is shown with --debug only.
+"""
+
+from __future__ import annotations
+
+import posix
+import sys
+
+from pyrunc.cli.context import GLOBAL_FLAGS, Context, show
+from pyrunc.cli.log import Log
+from pyrunc.cli.options import Command, UsageError, check_count, parse
+from pyrunc.specs.errors import Failure, PyruncError
+from pyrunc.store import absolute, default_root
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn, Protocol
+
+    from pyrunc.cli.options import Given
+
+    class CommandModule(Protocol):
+        COMMAND: Command
+
+        @staticmethod
+        def run(context: Context, given: Given) -> int: ...
+
+
+COMMANDS = (
+    "create", "delete", "exec", "features", "image", "kill", "list", "pause", "plan", "ps", "resume", "run", "spec",
+    "start", "state", "update", "validate",
+)  # fmt: skip
+# Engines ask for the help of these to see what kind of runtime this is. Their flags are not declared: podman takes a
+# complaint about a flag's missing value as a sign that the flag works.
+UNSUPPORTED = {
+    "checkpoint": "save the processes of a container to files (not supported by this version)",
+    "events": "show what happens in a container's cgroup (not supported by this version)",
+    "restore": "make a container from saved processes (not supported by this version)",
+}
+
+INTERRUPTED = 130
+
+
+def main(arguments: list[str] | None = None, launcher: str = "") -> NoReturn:
+    """Carries out one command line and ends the process, without the clean-up of the interpreter (1 ms). `launcher` is
+    that of the front, which started one meanwhile (native/front/early.h)."""
+    if launcher:
+        from pyrunc.sandbox.launcher import adopt_launcher, dismiss_launcher
+
+        adopt_launcher(launcher)
+    status = perform(sys.argv[1:] if arguments is None else arguments)
+    if launcher:
+        dismiss_launcher()
+    if status == 0 and getattr(sys, "_pyrunc_hot", None) is False:  # started by the front, which found no warm modules
+        try:
+            from pyrunc.hot import refresh
+
+            refresh()
+        except Exception:
+            pass  # what was asked for is done; only the next start is not made cheaper
+    posix._exit(status)
+
+
+class Attempt:
+    """How far a command line has got: what an error has to know."""
+
+    __slots__ = ("command", "log")
+
+    def __init__(self) -> None:
+        self.log = Log()
+        self.command: Command | None = None
+
+
+def perform(arguments: list[str]) -> int:
+    """Carries out one command line and returns the exit code."""
+    attempt = Attempt()
+    try:
+        status = carry_out(attempt, arguments)
+        return status if flush(attempt.log) else status or 1
+    except UsageError as error:
+        show(error.shown + "\n\n")
+        show_help([attempt.command.name] if attempt.command else [])
+        flush(attempt.log)  # before the error, which is what has to stand last on a terminal
+        attempt.log.error(str(error))
+        return 1
+    except PyruncError as error:
+        return fail(attempt, str(error), error.hint)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as error:
+        return fail(attempt, f"internal error: {type(error).__name__}: {error}", "--debug shows where it happened")
+
+
+def carry_out(attempt: Attempt, arguments: list[str]) -> int:
+    given = parse(GLOBAL_FLAGS, arguments, stops=True)
+    if given.switch("version"):
+        return show_version()
+    if given.switch("help") or not given.arguments:
+        return show_help([])
+    attempt.log = Log(given.text("log"), given.text("log-format", "text"), given.switch("debug"))
+    context = make_context(attempt.log, given)
+
+    if given.switch("report-start"):
+        from pyrunc.cli.start import report
+
+        return report(context, given.arguments)
+    name, *rest = given.arguments
+    if name in ("help", "h"):
+        return show_help(rest)
+    if name in UNSUPPORTED:
+        return refuse(name, rest)
+    module = load(name)
+    command = attempt.command = module.COMMAND
+    given = parse(command.flags, rest, command.stops)
+    if given.switch("help"):
+        return show_help([name])
+    check_count(command, given)
+    return module.run(context, given)
+
+
+def make_context(log: Log, given: Given) -> Context:
+    root = absolute(given.text("root") or default_root())
+    if root == "/":
+        raise PyruncError("Option --root argument should not be set to /")
+    rootless = given.text("rootless", "auto")
+    if rootless not in ("true", "false", "auto"):
+        raise PyruncError(f"invalid value for --rootless: {rootless}", hint="true, false or auto")
+    return Context(log=log, root=root, systemd_cgroup=given.switch("systemd-cgroup"), rootless=rootless)
+
+
+def fail(attempt: Attempt, message: str, hint: str | None) -> int:
+    if attempt.log.debug:
+        import traceback
+
+        traceback.print_exc()
+    command = attempt.command
+    attempt.log.error(command.prefix + message if command else message, hint)
+    return command.failure if command else 1
+
+
+def refuse(name: str, arguments: list[str]) -> int:
+    if {"-h", "-help", "--help"}.intersection(arguments):
+        return show_help([name])
+    raise PyruncError(f"{name} is not supported by this version")
+
+
+def flush(log: Log) -> bool:
+    """Sends out what was shown. False: it could not be written, and that has been said."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        pass  # the reader has what it wanted
+    except OSError as error:
+        log.error(str(Failure("write to standard output", number=error.errno or 0)))
+        return False
+    return True
+
+
+def load(name: str) -> CommandModule:
+    """The module of a command."""
+    if name in COMMANDS:
+        home = f"pyrunc.cli.{name}"
+        __import__(home)
+        return sys.modules[home]  # type: ignore[return-value]
+    raise PyruncError(f"No help topic for '{name}'", hint="`pyrunc --help` shows the commands")
+
+
+def show_help(names: list[str]) -> int:
+    """The help of a command, or of pyrunc itself."""
+    from pyrunc.cli.help import command_help, program_help
+
+    if names and names[0] in UNSUPPORTED:
+        show(command_help(Command(names[0], UNSUPPORTED[names[0]], "<container-id>")))
+    elif names:
+        show(command_help(load(names[0]).COMMAND))
+    else:
+        show(program_help([load(name).COMMAND for name in COMMANDS]))
+    return 0
+
+
+def show_version() -> int:
+    from pyrunc.specs.runtime import VERSION as SPEC_VERSION
+    from pyrunc.version import COMMIT, VERSION
+
+    show(f"pyrunc version {VERSION}\n" + (f"commit: {COMMIT}\n" if COMMIT else "") + f"spec: {SPEC_VERSION}\n")
+    return 0

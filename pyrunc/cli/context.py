@@ -1,0 +1,41 @@
+"""What every command gets besides its own options: the global flags, worked out. Hot path."""
+
+from __future__ import annotations
+
+import sys
+
+from pyrunc.cli.options import SWITCH, TEXT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyrunc.cli.log import Log
+    from pyrunc.cli.options import Flag
+
+GLOBAL_FLAGS: tuple[Flag, ...] = (
+    ("debug", SWITCH, "show where in the program an error comes from"),
+    ("log", TEXT, "file to append errors to (default: standard error)"),
+    ("log-format", TEXT, 'form of errors: "text" or "json" (default: "text")'),
+    ("root", TEXT, "folder that keeps the state of containers, best on a tmpfs (default: /run/pyrunc)"),
+    ("systemd-cgroup", SWITCH, 'let systemd make the cgroup; cgroupsPath is then "slice:prefix:name"'),
+    ("rootless", TEXT, 'pass over errors of cgroup permissions: "true", "false" or "auto" (default: "auto")'),
+    ("version, v", SWITCH, "print the version"),
+    ("report-start", SWITCH, ""),  # from the front, see start.py
+)
+
+
+class Context:
+    """The global flags."""
+
+    __slots__ = ("log", "root", "rootless", "systemd_cgroup")
+
+    def __init__(self, *, log: Log, root: str, systemd_cgroup: bool = False, rootless: str = "auto") -> None:
+        self.log = log
+        self.root = root
+        self.systemd_cgroup = systemd_cgroup
+        self.rootless = rootless
+
+
+def show(text: str) -> None:
+    """Writes to standard output, which may be closed."""
+    if sys.stdout is not None:
+        sys.stdout.write(text)

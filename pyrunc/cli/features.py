@@ -1,0 +1,29 @@
+"""`pyrunc features`: what this build knows, as JSON (features.md of the runtime specification).
+
+Must never look at the machine.
+"""
+
+from __future__ import annotations
+
+from pyrunc.cli.context import show
+from pyrunc.cli.options import Command
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyrunc.cli.context import Context
+    from pyrunc.cli.options import Given
+
+COMMAND = Command("features", "show what pyrunc supports, as JSON", maximum=0)
+
+
+def run(context: Context, given: Given) -> int:
+    import json
+
+    from pyrunc.specs.features import features
+    from pyrunc.version import COMMIT, VERSION
+
+    annotations = {"io.pyrunc.version": VERSION}
+    if COMMIT:
+        annotations["io.pyrunc.commit"] = COMMIT
+    show(json.dumps(features(annotations), indent=4) + "\n")
+    return 0

@@ -1,0 +1,228 @@
+"""`exec`: one more process in a running container. Hot path.
+
+What config.json said at create (its snapshot) holds for every process of the container; the caller's options override
+it.
+"""
+
+from __future__ import annotations
+
+import posix
+
+from pyrunc.bundle import read_config, read_document
+from pyrunc.lifecycle import listen_fds, write_pid_file
+from pyrunc.options import check_console
+from pyrunc.sandbox.compile.execute import Target, compile_execute
+from pyrunc.sandbox.facts import read_facts
+from pyrunc.sandbox.launch import Launch
+from pyrunc.specs.errors import Failure, Invalid, PyruncError
+from pyrunc.specs.runtime import decode_spec
+from pyrunc.store import Store, start_time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyrunc.options import ExecOptions
+    from pyrunc.record import Record
+    from pyrunc.sandbox.facts import Facts
+    from pyrunc.sandbox.plan import Operation
+    from pyrunc.specs.runtime import Process, Spec
+
+SIGKILL = 9
+NAMESPACES = (
+    ("user", 0x10000000), ("mnt", 0x00020000), ("pid", 0x20000000), ("net", 0x40000000), ("uts", 0x04000000),
+    ("ipc", 0x08000000), ("cgroup", 0x02000000), ("time", 0x00000080),
+)  # fmt: skip
+
+
+def execute(root: str, id: str, options: ExecOptions) -> int:
+    """Runs the process. Detached: returns 0 once it runs. In the foreground this process becomes the waiter and does
+    not return. Raises PyruncError when it could not be run."""
+    store = Store(root)
+    record = store.load(id)
+    status = store.status(record)
+    if status == "stopped":
+        raise PyruncError("cannot exec in a stopped container")
+    if status == "paused" and not options.ignore_paused:
+        raise PyruncError("cannot exec in a paused container (use --ignore-paused to override)")
+    joining = Joining(store, record, options)
+    if options.detach:
+        joining.carry_out()
+        return 0
+    from pyrunc.waiter import become_waiter, block_signals
+
+    block_signals()
+    joining.carry_out()
+    become_waiter(joining.launch.pid, joining.master, not options.no_subreaper)
+
+
+class Joining:
+    """One process on its way into a container."""
+
+    def __init__(self, store: Store, record: Record, options: ExecOptions) -> None:
+        spec = decode_spec(read_config(f"{store.path(record.id)}/config.json"))
+        self.options = options
+        self.master = -1
+        process = chosen_process(spec, options)
+        check_console(process.terminal, options.detach, options.console_socket)
+        facts = read_facts()
+        seccomp = None
+        if spec.linux.seccomp is not None:
+            from pyrunc.sandbox.seccomp import filter_for
+
+            seccomp = filter_for(spec.linux.seccomp)
+        kept = listen_fds() + options.preserve_fds
+        plan = compile_execute(process, target_of(record, process, facts, options), facts, seccomp, kept)
+        self.record = record
+        handlers = {"open_process": self._open_process, "console": self._console}
+        self.launch = Launch(plan, handlers)
+
+    def carry_out(self) -> None:
+        """Until exec has happened; ends what it started when something fails."""
+        try:
+            self.launch.run()
+            self.launch.finish()
+            if self.options.pid_file:
+                write_pid_file(self.options.pid_file, self.launch.pid)
+        except BaseException as error:
+            self.launch.close()
+            if self.launch.pid:
+                _end(self.launch.pid)
+            if isinstance(error, PyruncError):
+                error.prefix = "unable to start container process: "
+            raise
+
+    def _open_process(self, launch: Launch, operation: Operation) -> None:
+        """A pidfd first, then the look at the start time: from there on it cannot be another process of the same
+        number."""
+        pid = self.record.pid
+        try:
+            launch.slots[str(operation.values[0])] = posix.pidfd_open(pid)
+        except ProcessLookupError:
+            raise PyruncError("cannot exec in a stopped container") from None
+        if start_time(pid) != self.record.start:
+            raise PyruncError("cannot exec in a stopped container")
+
+    def _console(self, launch: Launch, operation: Operation) -> None:
+        master = launch.take_received()
+        if self.options.console_socket:
+            from pyrunc.console import send_console
+
+            send_console(self.options.console_socket, master)
+        else:
+            from pyrunc.console import keep_newlines
+
+            keep_newlines(master)
+            self.master = master
+
+
+def chosen_process(spec: Spec, options: ExecOptions) -> Process:
+    """config.json's process with the caller's options, or wholly the one of --process."""
+    from pyrunc.specs.rules import check_process
+
+    process = spec.process
+    if options.process_file:
+        from pyrunc.specs.runtime import decode_process
+
+        process = decode_process(read_document(options.process_file))
+    elif process is not None:
+        _override(process, options)
+    if process is None:
+        raise Invalid("process property must not be empty", "process")
+    check_process(process)
+    for value, pointer in (
+        (process.scheduler, "process.scheduler"), (process.io_priority, "process.ioPriority"),
+        (process.exec_cpu_affinity, "process.execCPUAffinity"), (process.selinux_label, "process.selinuxLabel"),
+        (process.apparmor_profile not in ("", "unconfined"), "process.apparmorProfile"),
+    ):  # fmt: skip
+        if value:
+            raise Failure(f"apply {pointer}", pointer, detail="this release does not support it")
+    return process
+
+
+def _override(process: Process, options: ExecOptions) -> None:
+    process.args = tuple(options.args)
+    process.terminal = options.tty
+    process.console_size = None
+    if options.cwd:
+        process.cwd = options.cwd
+    if options.env:
+        process.env = (*process.env, *options.env)  # the last one of a name wins
+    if options.user is not None:
+        uid, gid = options.user
+        process.user.uid = uid
+        if gid is not None:
+            process.user.gid = gid
+    if options.additional_gids:
+        process.user.additional_gids = tuple(options.additional_gids)
+    if options.no_new_privs is not None:
+        process.no_new_privileges = options.no_new_privs
+    if options.apparmor:
+        process.apparmor_profile = options.apparmor
+    if options.process_label:
+        process.selinux_label = options.process_label
+    if options.caps:
+        _add_capabilities(process, options.caps)
+
+
+def _add_capabilities(process: Process, names: list[str]) -> None:
+    """To bounding, effective and permitted; to ambient only where the document has an inheritable list, and to that
+    never (CVE-2022-29162)."""
+    from pyrunc.specs.runtime import empty_capabilities
+
+    sets = process.capabilities or empty_capabilities()
+    given = tuple(name if name.startswith("CAP_") else f"CAP_{name}" for name in (item.upper() for item in names))
+    sets.bounding += given
+    sets.effective += given
+    sets.permitted += given
+    if sets.inheritable:
+        sets.ambient += given
+    process.capabilities = sets
+
+
+def target_of(record: Record, process: Process, facts: Facts, options: ExecOptions) -> Target:
+    """Where the process goes: the namespaces of the container's init that are not ours, and init's present cgroup."""
+    pid = record.pid
+    flags = 0
+    for name, flag in NAMESPACES:
+        try:
+            if posix.readlink(f"/proc/{pid}/ns/{name}") != posix.readlink(f"/proc/self/ns/{name}"):
+                flags |= flag
+        except FileNotFoundError:
+            if start_time(pid) != record.start:
+                raise PyruncError("cannot exec in a stopped container") from None
+            # else: a kernel without this kind of namespace
+    into, enter = "", list[str]()
+    if record.cgroups:
+        from pyrunc.sandbox.cgroup.place import current_folders, sub_folders
+
+        into, enter = current_folders(pid, facts.layout)
+        if options.cgroup:
+            into, enter = sub_folders(into, enter, options.cgroup, facts.layout)
+    elif options.cgroup:
+        raise PyruncError("cgroup not exist", hint="the container was made without a cgroup of its own")
+    set_groups = not facts.setgroups_denied and _may_setgroups(pid)
+    if not set_groups and process.user.additional_gids:
+        raise Failure(
+            "set groups",
+            "process.user.additionalGids",
+            detail="cannot set any additional groups in a rootless container",
+        )
+    return Target(pid, flags, into, tuple(enter), f"_ses.{record.id}", set_groups)
+
+
+def _may_setgroups(pid: int) -> bool:
+    try:
+        fd = posix.open(f"/proc/{pid}/setgroups", posix.O_RDONLY | posix.O_CLOEXEC)
+    except OSError:
+        return True
+    try:
+        return not posix.read(fd, 16).startswith(b"deny")
+    finally:
+        posix.close(fd)
+
+
+def _end(pid: int) -> None:
+    try:
+        posix.kill(pid, SIGKILL)
+        posix.waitpid(pid, 0)
+    except (ProcessLookupError, ChildProcessError):
+        pass

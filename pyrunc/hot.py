@@ -1,0 +1,144 @@
+"""Makes starts cheaper: all modules that a command loads, compiled and in order, in one file beside Python's own
+caches.
+
+Finding and reading 40 modules costs more than executing them. So the first successful run of a command that may write
+there leaves `__pycache__/hot.<tag>.<command>`: marshalled (boot code, modules), with the same trust as the .pyc files
+around it. The front's program (native/front/handover.c) executes the boot code, which checks time and size of every
+source and then executes the modules; a file that is missing or stale changes nothing but the time. Never loaded on the
+path that it shortens.
+"""
+
+from __future__ import annotations
+
+import ast
+import marshal
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType
+
+COMMANDS = ("create", "delete", "exec", "kill", "list", "pause", "ps", "resume", "run", "start", "state", "update")
+LEFT_OUT = ("pyrunc.hot", "pyrunc.__main__", "pyrunc.sandbox.failures", "pyrunc.sandbox.describe")
+BOOT = """
+def boot(modules):
+    for _, path, time, size, _, _ in modules:
+        found = posix.stat(path)
+        if found.st_mtime_ns != time or found.st_size != size:
+            return False
+    if not modules[1][1].startswith(paths[0] + "/pyrunc/"):  # a copied environment, whose original still exists
+        return False
+    loaded = sys.modules
+    kind = type(sys)
+    for name, path, _, _, package, code in modules:
+        module = loaded[name] = kind(name)
+        module.__file__ = path
+        parent = name.rpartition(".")[0]
+        if package:
+            module.__path__ = [path.rpartition("/")[0]]
+            parent = name
+        module.__package__ = parent
+        exec(code, module.__dict__)
+    for name, *_ in modules:
+        parent, _, child = name.rpartition(".")
+        if parent:
+            setattr(loaded[parent], child, loaded[name])
+    return True
+sys._pyrunc_hot = boot(hot[1])
+"""
+
+
+def refresh() -> None:
+    """Writes the file of the command at hand from what is loaded now. Does nothing where it may not; never raises
+    OSError."""
+    command = next((word for word in sys.argv[1:] if word in COMMANDS), "")
+    folder = f"{os.path.dirname(os.path.abspath(__file__))}/__pycache__"
+    if not command or not os.access(folder, os.W_OK):
+        return
+    names = [name for name in sys.modules if name.split(".")[0] == "pyrunc" and name not in LEFT_OUT]
+    target = f"{folder}/hot.{sys.implementation.cache_tag}.{command}"
+    hidden = f"{target}.{os.getpid()}"
+    try:
+        # __future__ is a real module, and the only one of the standard library that would have to be looked for.
+        modules = [_entry(name) for name in ("__future__", *_in_order(names))]
+        with open(hidden, "wb") as file:
+            file.write(marshal.dumps((compile(BOOT, "pyrunc.hot", "exec"), modules)))
+        os.rename(hidden, target)
+    except OSError:
+        pass  # a cache that cannot be written is no error
+
+
+def _entry(name: str) -> tuple[str, str, int, int, bool, CodeType]:
+    path = sys.modules[name].__file__
+    assert path is not None
+    found = os.stat(path)
+    with open(path, "rb") as file:
+        tree = ast.parse(file.read())
+    code = compile(ast.fix_missing_locations(Bare().visit(tree)), "pyrunc", "exec", dont_inherit=True, optimize=2)
+    package = os.path.basename(path) == "__init__.py"
+    return name, path, found.st_mtime_ns, found.st_size, package, _without_lines(code)
+
+
+class Bare(ast.NodeTransformer):
+    """Takes out what only readers and type checkers need: annotations, and blocks under TYPE_CHECKING."""
+
+    def visit_arg(self, node: ast.arg) -> ast.arg:
+        node.annotation = None
+        return node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
+        node.returns = None
+        self.generic_visit(node)
+        return node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.stmt:
+        if node.value is None:
+            return ast.Pass()
+        return ast.Assign([node.target], self.visit(node.value))
+
+    def visit_If(self, node: ast.If) -> ast.stmt:
+        if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING" and not node.orelse:
+            return ast.Pass()
+        self.generic_visit(node)
+        return node
+
+
+def _without_lines(code: CodeType) -> CodeType:
+    """Line numbers are a quarter of the bytes, and only --debug shows them: it does not take this way (handover.c)."""
+    inner = tuple(_without_lines(item) if isinstance(item, type(code)) else item for item in code.co_consts)
+    return code.replace(co_linetable=b"", co_consts=inner)
+
+
+def _in_order(names: list[str]) -> list[str]:
+    """Every module after those that it imports at its top level. A package may come after its modules: nobody asks for
+    it."""
+    order: list[str] = []
+    begun: set[str] = set()
+
+    def visit(name: str) -> None:
+        if name in begun or name not in names:
+            return
+        begun.add(name)
+        for needed in _imports(name):
+            visit(needed)
+        order.append(name)
+
+    for name in names:
+        visit(name)
+    return order
+
+
+def _imports(name: str) -> list[str]:
+    path = sys.modules[name].__file__
+    assert path is not None
+    with open(path, "rb") as file:
+        tree = ast.parse(file.read())
+    found = []
+    for statement in tree.body:
+        if isinstance(statement, ast.ImportFrom) and statement.module:
+            found.append(statement.module)
+            found += [f"{statement.module}.{alias.name}" for alias in statement.names]
+        elif isinstance(statement, ast.Import):
+            found += [alias.name for alias in statement.names]
+    return found

@@ -1,0 +1,310 @@
+"""The life of a container: create, run, start. Hot path.
+
+Compiles the plan, has it carried out, keeps the state record, and undoes everything when a step fails, so that a failed
+operation leaves the environment as if it had never been tried. Deleting is `manage.py`'s, joining a container
+`execute.py`'s.
+"""
+
+from __future__ import annotations
+
+import posix
+
+from pyrunc.bundle import load_bundle
+from pyrunc.options import check_console
+from pyrunc.record import Record, json_object, timestamp
+from pyrunc.sandbox.compile.create import Request, compile_create
+from pyrunc.sandbox.facts import read_facts
+from pyrunc.sandbox.launch import Launch
+from pyrunc.specs.errors import Failure, PyruncError
+from pyrunc.store import Store, absolute, start_time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+    from pyrunc.bundle import Bundle
+    from pyrunc.options import CreateOptions, ExecOptions
+    from pyrunc.sandbox.facts import Facts
+    from pyrunc.sandbox.plan import Operation, Plan
+    from pyrunc.specs.runtime import Spec
+    from pyrunc.store import Folder
+
+SIGKILL = 9
+
+
+def create(root: str, id: str, bundle: str, options: CreateOptions) -> None:
+    """Makes the container and leaves its init waiting for `start`. No process of ours is left."""
+    container = Creation(root, id, load_bundle(bundle), options, "socket")
+    container.carry_out()
+    container.launch.close()
+    container.close()
+
+
+def run(root: str, id: str, bundle: str, options: CreateOptions) -> int:
+    """Makes the container and starts it. Detached: returns 0 once the program runs. In the foreground this process
+    becomes the waiter, whose exit code is the program's; it does not return then."""
+    container = Creation(root, id, load_bundle(bundle), options, "inline")
+    if options.detach:
+        container.carry_out()
+        container.finish()
+        container.close()
+        return 0
+    from pyrunc.waiter import become_waiter, block_signals, delete_command
+
+    block_signals()
+    container.carry_out()
+    container.finish()
+    folder = "" if options.keep else container.store.path(id)
+    command = delete_command(root, id) if container.record.needs else None
+    become_waiter(container.launch.pid, container.master, not options.no_subreaper, folder, command)
+
+
+def start(root: str, id: str) -> None:
+    """Lets the program of a created container run; see `starting.py`."""
+    from pyrunc.starting import start as start_container
+
+    start_container(root, id)
+
+
+def execute(root: str, id: str, options: ExecOptions) -> int:
+    """Runs one more process in a container; see `execute.py`."""
+    from pyrunc.execute import execute as execute_in
+
+    return execute_in(root, id, options)
+
+
+def plan_for(bundle: str, id: str, options: CreateOptions) -> Plan:
+    """The plan that `create` would carry out on this host now; nothing is changed."""
+    loaded = load_bundle(bundle)
+    plan = _compile(loaded, id, options, "socket", read_facts())
+    return plan
+
+
+def _compile(bundle: Bundle, id: str, options: CreateOptions, start: str, facts: Facts) -> Plan:
+    spec = bundle.spec
+    seccomp = None
+    if spec.linux.seccomp is not None:
+        from pyrunc.sandbox.seccomp import filter_for
+
+        seccomp = filter_for(spec.linux.seccomp)
+    kept = listen_fds() + options.preserve_fds
+    request = Request(
+        id, bundle.path, bundle.rootfs, start, options.no_pivot, not options.no_new_keyring, kept, seccomp,
+        options.systemd_cgroup,
+    )  # fmt: skip
+    return compile_create(spec, facts, request)
+
+
+def listen_fds() -> int:
+    """How many sockets the service manager passed (sd_listen_fds(3)); they start at 3, before --preserve-fds."""
+    text = posix.environ.get(b"LISTEN_FDS", b"0")
+    return int(text) if text.isdigit() else 0
+
+
+class Creation:
+    """One container being made: what has been done so far is enough to undo it."""
+
+    def __init__(self, root: str, id: str, bundle: Bundle, options: CreateOptions, start: str) -> None:
+        process = bundle.spec.process
+        assert process is not None  # rules.check has seen to it
+        check_console(process.terminal, start == "socket" or options.detach, options.console_socket)
+        self.store = Store(root)
+        self.bundle = bundle
+        self.options = options
+        facts = read_facts()
+        self.plan = _compile(bundle, id, options, start, facts)
+        self.master = -1
+        self.record = self._record(id, bundle, facts)
+        self.folder: Folder | None = None
+        self.launch = Launch(
+            self.plan,
+            {
+                "record": self._write_record, "record_pid": self._write_pid, "listen": self._listen,
+                "hooks": self._hooks, "console": self._console,
+            },
+        )  # fmt: skip
+
+    def carry_out(self) -> None:
+        """Everything up to the answer to `ready`; raises after undoing."""
+        self.folder = self.store.create(self.record.id)
+        try:
+            self.launch.run()
+            if self.options.pid_file:
+                write_pid_file(self.options.pid_file, self.launch.pid)
+        except BaseException as error:
+            self._fail(error)
+
+    def finish(self) -> None:
+        """Waits for exec and runs poststart hooks; raises after undoing (config.md: a failing poststart hook ends
+        it)."""
+        try:
+            self.launch.finish()
+            if "poststart" in self.record.needs:
+                from pyrunc.hooks import run_hooks
+
+                hooks = self.bundle.spec.hooks
+                run_hooks("poststart", hooks.poststart if hooks else (), self.record, "running")
+        except BaseException as error:
+            self._fail(error)
+
+    def close(self) -> None:
+        """Lets go of the container's lock; from here on it is anybody's."""
+        if self.folder is not None:
+            self.folder.close()
+
+    # -- handlers of host operations that belong to us ---------------------------------------------------------------
+
+    def _write_record(self, launch: Launch, operation: Operation) -> None:
+        assert self.folder is not None
+        self.folder.write_record(self.record)
+        self.folder.write("config.json", self.bundle.config)
+        steps = _steps(self.plan)
+        if steps:
+            self.folder.write("steps", steps)
+
+    def _write_pid(self, launch: Launch, operation: Operation) -> None:
+        assert self.folder is not None
+        self.record.pid = launch.pid
+        self.record.start = start_time(launch.pid) or 0
+        self.folder.write_record(self.record)
+
+    def _listen(self, launch: Launch, operation: Operation) -> None:
+        import _socket
+
+        assert self.folder is not None
+        listener = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
+        # By way of the folder's fd: the path may be longer than the 108 bytes of sockaddr_un.
+        listener.bind(f"/proc/self/fd/{self.folder.fd}/start.sock")
+        listener.listen(8)
+        launch.slots["listener"] = listener.detach()
+
+    def _hooks(self, launch: Launch, operation: Operation) -> None:
+        from pyrunc.hooks import run_hooks
+
+        kind = str(operation.values[0])
+        hooks = self.bundle.spec.hooks
+        assert hooks is not None
+        run_hooks(kind, hooks.prestart if kind == "prestart" else hooks.create_runtime, self.record, "creating")
+
+    def _console(self, launch: Launch, operation: Operation) -> None:
+        master = launch.take_received()
+        if self.options.console_socket:
+            from pyrunc.console import send_console
+
+            send_console(self.options.console_socket, master)
+        else:
+            from pyrunc.console import keep_newlines
+
+            keep_newlines(master)
+            self.master = master
+
+    # -- the record and the way back -----------------------------------------------------------------------------------
+
+    def _record(self, id: str, bundle: Bundle, facts: Facts) -> Record:
+        spec = bundle.spec
+        return Record(
+            id=id, oci_version=spec.oci_version, bundle=bundle.path, rootfs=bundle.rootfs, created=timestamp(),
+            annotations=json_object(spec.annotations), freezer=self.plan.freezer, cgroups=self.plan.folders,
+            needs=_needs(spec, self.options),
+        )  # fmt: skip
+
+    def _fail(self, error: BaseException) -> NoReturn:
+        """Undoes everything and raises `error`; what cannot be undone stays in the record for `delete --force`."""
+        try:
+            self._undo()
+        except PyruncError as left:
+            if isinstance(error, PyruncError) and not error.hint:
+                error.hint = f"and the way back failed: {left}; `pyrunc delete --force {self.record.id}` tries again"
+        if isinstance(error, PyruncError):
+            error.prefix = "unable to start container process: "  # engines know runc's words
+        raise error from None
+
+    def _undo(self) -> None:
+        """Leaves nothing: init first, because cgroups can only go once nothing is in them; the folder last, because it
+        is what tells the next `delete --force` of anything that could not be removed."""
+        launch = self.launch
+        launch.close()
+        if self.master >= 0:
+            posix.close(self.master)
+        if launch.pid:
+            try:
+                posix.kill(launch.pid, SIGKILL)
+                posix.waitpid(launch.pid, 0)
+            except (ProcessLookupError, ChildProcessError):
+                pass
+        self._remove_cgroups()
+        if "poststop" in self.record.needs:
+            self._poststop()
+        if self.options.pid_file and launch.pid:
+            try:
+                posix.unlink(self.options.pid_file)
+            except OSError:
+                pass
+        if self.folder is not None:
+            self.folder.remove()
+
+    def _remove_cgroups(self) -> None:
+        """Those that we made: one that was there before is somebody else's, whose processes may be why we failed."""
+        made = [folder for folder in self.record.cgroups if folder in self.launch.made]
+        if made:
+            from pyrunc.sandbox.cgroup.control import kill_all, remove
+
+            kill_all(made, self.record.freezer)
+            remove(made)
+        for folder in reversed(self.launch.made):
+            try:
+                posix.rmdir(folder)
+            except OSError:
+                pass  # gone already, or a parent in which another container has its own by now
+
+    def _poststop(self) -> None:
+        from pyrunc.hooks import run_every_hook
+
+        hooks = self.bundle.spec.hooks
+        # Their failures are warnings (config.md); the error that brought us here is what counts.
+        run_every_hook("poststop", hooks.poststop if hooks else (), self.record, "stopped")
+
+
+def _needs(spec: Spec, options: CreateOptions) -> list[str]:
+    needs = []
+    if spec.hooks is not None:
+        if spec.hooks.poststart:
+            needs.append("poststart")
+        if spec.hooks.poststop:
+            needs.append("poststop")
+    if not any(item.type == "pid" and not item.path for item in spec.linux.namespaces):
+        needs.append("shared-pidns")
+    if options.systemd_cgroup:
+        needs.append("systemd")
+    return needs
+
+
+def _steps(plan: Plan) -> bytes:
+    """What `start` may still see fail: `index TAB pointer TAB what` for each operation after `wait_start`."""
+    lines = []
+    waiting = False
+    for index, operation in enumerate(plan.init):
+        if waiting:
+            what = f"run {operation.values[0][0]}" if operation.name == "exec" else operation.name  # type: ignore[index]
+            if operation.name == "hook":
+                what = f"run hook {operation.values[1]}"  # type: ignore[str-bytes-safe]
+            lines.append(f"{index}\t{operation.pointer}\t{what}\n")
+        elif operation.name == "wait_start":
+            waiting = True
+    return "".join(lines).encode("utf-8", "surrogateescape")
+
+
+def write_pid_file(path: str, pid: int) -> None:
+    """The pid as decimal text without a newline, whole or not at all (engines poll for it)."""
+    path = absolute(path)
+    folder, _, name = path.rpartition("/")
+    hidden = f"{folder}/.{name}"
+    try:
+        fd = posix.open(hidden, posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_CLOEXEC, 0o666)
+        try:
+            posix.write(fd, str(pid).encode())
+        finally:
+            posix.close(fd)
+        posix.rename(hidden, path)
+    except OSError as error:
+        raise Failure(f"write the pid file {path}", number=error.errno or 0) from None

@@ -1,0 +1,479 @@
+"""Every command as its callers see it: streams, exit codes, texts."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pyrunc.version import VERSION
+
+from ..command import Pyrunc
+from ..conftest import Keep, Sleeper
+
+COMMANDS = (
+    "create delete exec features image kill list pause plan ps resume run spec start state update validate".split()
+)
+UNSUPPORTED = ["checkpoint", "events", "restore"]
+WITH_ID = ["delete", "exec", "kill", "pause", "ps", "resume", "start", "state", "update"]
+
+# What a box needs besides its defaults.
+DOCUMENT = {
+    "ociVersion": "1.3.0",
+    "root": {"path": "rootfs"},
+    "process": {"args": ["true"], "cwd": "/", "user": {"uid": 0, "gid": 0}, "env": ["SECRET=xyzzy"]},
+    "linux": {"namespaces": [{"type": "pid"}, {"type": "mount"}]},
+}
+
+
+# -- help, version, what is not there --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", COMMANDS + UNSUPPORTED)
+def test_help(pyrunc: Pyrunc, command: str) -> None:
+    """Each command has a help, to be had in three ways, on standard output, exit code 0."""
+    shown = pyrunc(command, "--help")
+
+    assert (shown.code, shown.err) == (0, "")
+    assert f"USAGE:\n   pyrunc {command}" in shown.out
+    assert pyrunc("help", command).out == pyrunc(command, "-h").out == shown.out
+
+
+def test_program_help(pyrunc: Pyrunc) -> None:
+    """pyrunc alone, with help or --help names all commands."""
+    shown = pyrunc.bare("--help")
+
+    assert (shown.code, shown.err) == (0, "")
+    assert all(f"   {command} " in shown.out for command in COMMANDS)
+    assert pyrunc.bare().out == pyrunc.bare("help").out == pyrunc.bare("-h").out == shown.out
+
+
+@pytest.mark.parametrize("flag", ["--version", "-v", "-version"])
+def test_version(pyrunc: Pyrunc, flag: str) -> None:
+    """The first line names program and version; the specification's version follows."""
+    done = pyrunc.bare(flag)
+    lines = done.out.splitlines()
+
+    assert (done.code, done.err) == (0, "")
+    assert lines[0] == f"pyrunc version {VERSION}"
+    assert lines[-1] == "spec: 1.3.0"
+
+
+@pytest.mark.parametrize("line", [["frobnicate"], ["help", "frobnicate"], ["frobnicate", "--help"]])
+def test_unknown_command(pyrunc: Pyrunc, line: list[str]) -> None:
+    """An unknown command is told in the words that engines know."""
+    done = pyrunc(*line)
+
+    assert (done.code, done.out) == (1, "")
+    assert done.says("No help topic for 'frobnicate'")
+
+
+@pytest.mark.parametrize("command", UNSUPPORTED)
+def test_unsupported(pyrunc: Pyrunc, command: str) -> None:
+    """What is not supported says so, whatever flags come along, and never that a flag lacks its value."""
+    for line in (["box"], ["--lsm-mount-context"], ["--image-path", "x", "box"], []):
+        assert pyrunc(command, *line).says(f"{command} is not supported by this version")
+
+
+@pytest.mark.parametrize("line", [[], ["--flag"], ["box", "--flag"]])
+def test_usage(pyrunc: Pyrunc, line: list[str]) -> None:
+    """A command line that is wrong gets the help on standard output, and the record on standard error."""
+    done = pyrunc("state", *line)
+
+    assert done.code == 1
+    assert done.out.startswith("Incorrect Usage")
+    assert "USAGE:\n   pyrunc state <container-id>" in done.out
+    assert done.says(
+        "flag provided but not defined: -flag" if line else 'pyrunc: "state" requires exactly 1 argument(s)'
+    )
+
+
+def test_usage_of_global_flags(pyrunc: Pyrunc) -> None:
+    """The same before the command, with the help of pyrunc itself."""
+    done = pyrunc("list", globals=("--bogus",))
+
+    assert done.out.startswith("Incorrect Usage: flag provided but not defined: -bogus\n\nNAME:\n   pyrunc - ")
+    assert done.says("flag provided but not defined: -bogus")
+
+
+# -- global flags ----------------------------------------------------------------------------------------------------
+
+
+def test_root(pyrunc: Pyrunc, keep: Keep) -> None:
+    """--root may be relative to the caller's folder, and is not /."""
+    keep("box", pid=1, start=1)
+
+    assert pyrunc.bare("--root", "root", "list", "-q").out == "box\n"
+    assert pyrunc.bare("-root=./x/../root/", "list", "-q").out == "box\n"
+    for path in ("/", "//", "/..", "/a/.."):
+        assert pyrunc.bare("--root", path, "list").says("Option --root argument should not be set to /")
+
+
+def test_rootless(pyrunc: Pyrunc) -> None:
+    """--rootless has three values."""
+    for value in ("true", "false", "auto"):
+        assert pyrunc("list", globals=(f"--rootless={value}",)).code == 0
+    assert pyrunc("list", globals=("--rootless", "maybe")).says("invalid value for --rootless: maybe")
+
+
+def test_closed_output(pyrunc: Pyrunc) -> None:
+    """Output that cannot be written is an error, not silence."""
+    from ..command import PACKAGES, PROGRAM
+
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-I", "-S", "-X", "utf8", "-c", PROGRAM, PACKAGES, "features"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    assert done.returncode == 1
+    assert "cannot write to standard output: ENOSPC" in done.stderr
+
+
+# -- errors that every command has -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", WITH_ID)
+@pytest.mark.parametrize(
+    ("id", "message"),
+    [("box", "container does not exist"), ("", "container id cannot be empty"), ("a/b", "invalid container ID format")],
+)
+def test_wrong_ids(pyrunc: Pyrunc, command: str, id: str, message: str) -> None:
+    """No container, no id, a bad id: runc's texts and exit codes for every command."""
+    line = [command, id, "true"] if command == "exec" else [command, id]
+    done = pyrunc(*line)
+
+    assert done.code == (255 if command == "exec" else 1)
+    assert done.out == ""
+    assert done.says(("exec failed: " if command == "exec" else "") + message)
+
+
+@pytest.mark.parametrize("command", ["create", "run"])
+def test_create_errors(pyrunc: Pyrunc, keep: Keep, tmp_path: Path, command: str) -> None:
+    """Making a container fails with its prefix, and leaves nothing."""
+    prefix = f"pyrunc {command} failed: "
+    missing = f"{prefix}cannot open the bundle /nowhere: ENOENT: no such file or directory"
+    assert pyrunc(command, "-b", "/nowhere", "box").says(missing)
+    assert pyrunc(command, "box").says(f"{prefix}JSON specification file config.json not found")
+    assert pyrunc(command, "--preserve-fds=-1", "box").says(f"{prefix}invalid value for --preserve-fds: -1")
+    assert not pyrunc.root.exists()
+
+    (tmp_path / "rootfs").mkdir()
+    (tmp_path / "config.json").write_text("null")
+    assert pyrunc(command, "box").says(f"{prefix}config cannot be null")
+    (tmp_path / "config.json").write_text(json.dumps(DOCUMENT))
+    assert pyrunc(command, "").says(f"{prefix}container id cannot be empty")
+    assert pyrunc(command, "a b").says(f"{prefix}invalid container ID format")
+    keep("box", pid=1, start=1)
+    assert pyrunc(command, "box").says(f"{prefix}container with given ID already exists")
+    assert os.listdir(pyrunc.root) == ["box"]
+
+
+# -- state and list --------------------------------------------------------------------------------------------------
+
+
+def test_state(pyrunc: Pyrunc, keep: Keep, sleeper: Sleeper) -> None:
+    """The state is JSON alone on standard output, with what cri-o, buildah and BuildKit read."""
+    process = sleeper()
+    record = keep("box", process, annotations='{"a": "b"}')
+    done = pyrunc("state", "box")
+
+    assert (done.code, done.err) == (0, "")
+    assert json.loads(done.out) == {
+        "ociVersion": "1.3.0",
+        "id": "box",
+        "pid": process.pid,
+        "status": "running",
+        "bundle": "/srv/box",
+        "rootfs": "/srv/box/rootfs",
+        "created": record.created,
+        "annotations": {"a": "b"},
+        "owner": "",
+    }
+
+
+def test_list_json(pyrunc: Pyrunc, keep: Keep, sleeper: Sleeper) -> None:
+    """The JSON list has one state a container, with its owner; no container is null, as Go has it."""
+    assert pyrunc("list", "--format", "json").out == "null\n"
+    process = sleeper()
+    keep("b", process)
+    keep("a", pid=1, start=1)
+    listed = json.loads(pyrunc("list", "-f", "json").out)
+
+    assert [(one["id"], one["status"], one["pid"]) for one in listed] == [
+        ("a", "stopped", 0),
+        ("b", "running", process.pid),
+    ]
+    assert listed[0]["owner"] == subprocess.check_output(["id", "-un"], text=True).strip()
+
+
+def test_list_table(pyrunc: Pyrunc, keep: Keep) -> None:
+    """The table has aligned columns, with runc's names; --quiet leaves the ids."""
+    header = "ID          PID         STATUS      BUNDLE      CREATED     OWNER\n"
+    assert pyrunc("list").out == header
+    record = keep("a-long-name-for-a-box", pid=1, start=1)
+    first, second = pyrunc("list").out.splitlines()
+
+    assert first.split() == header.split()
+    assert second.split()[:5] == ["a-long-name-for-a-box", "0", "stopped", "/srv/box", record.created]
+    assert [first.index(name) for name in ("PID", "CREATED")] == [second.index(" 0 ") + 1, second.index(record.created)]
+    assert pyrunc("list", "-q").out == "a-long-name-for-a-box\n"
+
+
+@pytest.mark.parametrize("command", [["list"], ["ps"]])
+def test_bad_format(pyrunc: Pyrunc, keep: Keep, command: list[str]) -> None:
+    """A list comes as a table or as JSON."""
+    assert pyrunc(*command, "--format", "xml", *(["box"] if command == ["ps"] else [])).says("invalid format option")
+
+
+# -- ps, kill, delete, exec: what the command line adds --------------------------------------------------------------
+
+
+def test_ps(pyrunc: Pyrunc, keep: Keep, sleeper: Sleeper) -> None:
+    """ps shows what ps(1) shows of these processes, with the options that are handed on; JSON has the pids alone."""
+    process = sleeper()
+    keep("box", process)
+    header, line = pyrunc("ps", "box").out.splitlines()
+    assert header.split()[:2] == ["UID", "PID"]
+    assert line.split()[1] == str(process.pid)
+
+    assert pyrunc("ps", "box", "-o", "ppid,pid,args").out.splitlines()[1].split()[1:] == [
+        str(process.pid),
+        "sleep",
+        "60",
+    ]
+    assert pyrunc("ps", "box", "-o", "args").says("couldn't find PID field in ps output")
+    assert json.loads(pyrunc("ps", "--format", "json", "box").out) == [process.pid]
+
+
+def test_kill(pyrunc: Pyrunc, keep: Keep, sleeper: Sleeper) -> None:
+    """kill sends SIGTERM, or what it is told, and knows what it cannot send."""
+    process = sleeper()
+    keep("box", process)
+    assert pyrunc("kill", "box", "FOO").says('unknown signal "FOO"')
+    assert pyrunc("kill", "box", "0").code == 0
+    done = pyrunc("kill", "box")
+
+    assert (done.code, done.out, done.err) == (0, "", "")
+    assert process.wait(5) == -15
+    assert pyrunc("kill", "box", "KILL").says("container not running")
+    assert pyrunc("kill", "--all", "box", "KILL").code == 0
+
+
+def test_delete(pyrunc: Pyrunc, keep: Keep, sleeper: Sleeper) -> None:
+    """delete is silent, refuses what runs, and with --force does not."""
+    keep("box", sleeper())
+    assert pyrunc("delete", "box").says("cannot delete container box that is not stopped: running")
+    done = pyrunc("delete", "box", "--force")
+
+    assert (done.code, done.out, done.err) == (0, "", "")
+    assert pyrunc("delete", "-f", "box").code == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (["box"], "exec args cannot be empty"),
+        (["--user", "root", "box", "x"], 'invalid user or group id "root"'),
+        (["--user", "1x", "box", "x"], 'invalid user or group id "1x"'),
+        (["--user", "1:", "box", "x"], 'invalid user or group id ""'),
+        (["--user", "-1", "box", "x"], 'invalid user or group id "-1"'),
+        (["--user", "4294967295", "box", "x"], 'invalid user or group id "4294967295"'),
+        (["--user", "99999999999999999999", "box", "x"], 'invalid user or group id "99999999999999999999"'),
+        (["--user", "1: 2", "box", "x"], 'invalid user or group id " 2"'),
+        (["-g", "wheel", "box", "x"], 'invalid user or group id "wheel"'),
+        (["stopped", "x"], "cannot exec in a stopped container"),
+    ],
+)
+def test_exec_errors(pyrunc: Pyrunc, keep: Keep, line: list[str], message: str) -> None:
+    """exec that cannot be launched ends with 255 and its own prefix; ids are read strictly."""
+    keep("stopped", pid=1, start=1)
+    done = pyrunc("exec", *line)
+
+    assert done.code == 255
+    assert done.says(f"exec failed: {message}")
+
+
+# -- start -----------------------------------------------------------------------------------------------------------
+
+
+def test_start_errors(pyrunc: Pyrunc, keep: Keep, sleeper: Sleeper) -> None:
+    """Only a created container can be started."""
+    keep("stopped", pid=1, start=1)
+    keep("running", sleeper())
+
+    assert pyrunc("start", "stopped").says("cannot start a container that has stopped")
+    assert pyrunc("start", "running").says("cannot start an already running container")
+
+
+def test_report_start(pyrunc: Pyrunc, keep: Keep, sleeper: Sleeper) -> None:
+    """The front in C hands the fields of a FAIL over; what failed is told from the container's steps."""
+    keep("box", sleeper())
+    Path(pyrunc.root, "box", "steps").write_text("6\t\twait_start\n7\thooks.startContainer[0]\trun hook /bin/nope\n")
+    done = pyrunc("--report-start", "box", "7", "2", "0", "")
+
+    assert done.code == 1
+    assert "unable to start container process: " in done.err
+    assert "hooks.startContainer[0]" in done.err
+    assert "no such file or directory" in done.err
+
+
+# -- documents -------------------------------------------------------------------------------------------------------
+
+
+def test_spec(pyrunc: Pyrunc, tmp_path: Path) -> None:
+    """spec writes a document indented by tabs that validate accepts, and never over another."""
+    done = pyrunc("spec")
+    text = (tmp_path / "config.json").read_text()
+    document = json.loads(text)
+
+    assert (done.code, done.out, done.err) == (0, "", "")
+    assert text.startswith('{\n\t"ociVersion": "1.3.0",\n\t')
+    assert (document["process"]["args"], document["root"]["readonly"]) == (["sh"], True)
+    assert pyrunc("spec").says("File config.json exists. Remove it first")
+    assert (tmp_path / "config.json").read_text() == text
+
+
+def test_spec_elsewhere(pyrunc: Pyrunc, tmp_path: Path) -> None:
+    """--bundle names the folder, --rootless asks for a user namespace."""
+    (tmp_path / "b").mkdir()
+    assert pyrunc("spec", "--bundle", "b", "--rootless").code == 0
+    document = json.loads((tmp_path / "b" / "config.json").read_text())
+
+    assert "user" in [namespace["type"] for namespace in document["linux"]["namespaces"]]
+    assert pyrunc("spec", "-b", "nowhere").says("cannot write nowhere/config.json: ENOENT: no such file or directory")
+
+
+def test_validate(pyrunc: Pyrunc, tmp_path: Path) -> None:
+    """validate is silent about a good document, and names every problem of a bad one by its place."""
+    pyrunc("spec")
+    good = pyrunc("validate")
+    assert (good.code, good.out, good.err) == (0, "", "")
+    document = json.loads((tmp_path / "config.json").read_text())
+    document["process"]["cwd"] = "relative"
+    namespaces = document["linux"]["namespaces"]
+    namespaces.append({"type": "pid"})
+    (tmp_path / "bad.json").write_text(json.dumps(document))
+    bad = pyrunc("validate", "bad.json")
+
+    assert bad.code == 1
+    assert [line.partition(":")[0] for line in bad.out.splitlines()] == [
+        "process.cwd",
+        f"linux.namespaces[{len(namespaces) - 1}]",
+    ]
+
+
+def test_validate_the_shape(pyrunc: Pyrunc, tmp_path: Path) -> None:
+    """What the fast decoder would stop at first, validate shows all of."""
+    (tmp_path / "config.json").write_text('{"ociVersion": 1, "root": {"path": []}, "mounts": [{}]}')
+    done = pyrunc("validate", ".")
+
+    assert done.code == 1
+    assert {line.partition(":")[0] for line in done.out.splitlines()} >= {
+        "ociVersion",
+        "root.path",
+        "mounts[0].destination",
+    }
+
+
+def test_validate_nothing(pyrunc: Pyrunc) -> None:
+    """No document to look at is an error."""
+    assert pyrunc("validate").says("JSON specification file config.json not found")
+
+
+def test_features(pyrunc: Pyrunc) -> None:
+    """features is JSON indented by four spaces, with the members that engines look at."""
+    done = pyrunc("features")
+    features = json.loads(done.out)
+
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith('{\n    "ociVersionMin": "1.0.0",\n')
+    assert features["linux"]["mountExtensions"]["idmap"]["enabled"] in (True, False)
+    assert features["annotations"]["io.pyrunc.version"] == VERSION
+
+
+def test_plan(pyrunc: Pyrunc, tmp_path: Path) -> None:
+    """plan shows the steps, as text or as JSON, changes nothing, and keeps the values of the environment to itself."""
+    (tmp_path / "rootfs").mkdir()
+    (tmp_path / "config.json").write_text(json.dumps(DOCUMENT))
+    done = pyrunc("plan")
+    assert done.code == 0
+    assert "pivot_root" in done.out or "pivot" in done.out
+    assert "SECRET" in done.out
+    assert "xyzzy" not in done.out
+    assert "xyzzy" in pyrunc("plan", "--show-env", "box").out
+
+    plan = json.loads(pyrunc("plan", "--json").out)
+    assert plan["init"][-1]["operation"] == "exec"
+    assert plan["init"][-1]["pointer"].startswith("process")
+    assert "xyzzy" not in json.dumps(plan)
+    assert not pyrunc.root.exists()
+
+
+# -- update ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "bytes"),
+    [
+        ("0", 0),
+        ("1024", 1024),
+        ("-1", -1),
+        ("512m", 512 << 20),
+        ("1G", 1 << 30),
+        ("2kb", 2048),
+        ("1.5MiB", 3 << 19),
+        ("7b", 7),
+    ],
+)
+def test_sizes(text: str, bytes: int) -> None:
+    """Sizes are those of Docker and runc: by 1024, letters in any case."""
+    from pyrunc.cli.update import size
+
+    assert size("memory", text) == bytes
+
+
+@pytest.mark.parametrize("text", ["", "m", "xx", "-2", "1x", "1 m", "1..5m", "0x10", "٣"])
+def test_bad_sizes(pyrunc: Pyrunc, text: str) -> None:
+    """What is no size is refused in runc's words."""
+    assert pyrunc("update", f"--memory={text}", "box").says(f"invalid value for memory: invalid size: '{text}'")
+
+
+def test_flags_of_update() -> None:
+    """Each flag lands where linux.resources has it; what was not given is not there."""
+    from pyrunc.cli.options import parse
+    from pyrunc.cli.update import COMMAND, from_flags
+
+    line = [
+        "--memory=1m",
+        "--memory-swap",
+        "-1",
+        "--cpu-quota=-1",
+        "--cpuset-cpus",
+        "0-1",
+        "--pids-limit=0",
+        "--blkio-weight=10",
+    ]
+    assert from_flags(parse(COMMAND.flags, line)) == {
+        "memory": {"limit": 1 << 20, "swap": -1},
+        "cpu": {"quota": -1, "cpus": "0-1"},
+        "pids": {"limit": 0},
+        "blockIO": {"weight": 10},
+    }
+
+
+def test_update_errors(pyrunc: Pyrunc, keep: Keep) -> None:
+    """Limits that cannot be understood or kept are errors that name them."""
+    keep("box", pid=1, start=1)
+    assert pyrunc("update", "--cpu-share", "x", "box").says('invalid value for cpu-share: "x" is no number')
+    assert pyrunc("update", "--l3-cache-schema", "x", "box").says("--l3-cache-schema is not supported by this version")
+    assert pyrunc("update", "-r", "/nowhere", "box").says("cannot read /nowhere: ENOENT: no such file or directory")
+    assert pyrunc("update", "--pids-limit", "1", "box").says("container not running")
+    assert pyrunc("update", "-r", "-", "box", stdin="[]").says("-: an object with resources is needed")
+    assert pyrunc("update", "-r", "-", "box", stdin='{"pids": {"limit": 1}}').says("container not running")

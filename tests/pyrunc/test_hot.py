@@ -1,0 +1,92 @@
+"""The warm modules: they save time and change nothing else."""
+
+from __future__ import annotations
+
+import marshal
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+# What the front's program does (native/front/handover.c), telling at the end where its modules came from.
+PROGRAM = """
+import sys, gc
+paths = [sys.argv.pop(1)]
+sys.path += paths
+sys._pyrunc_hot = False
+try:
+    import marshal, posix
+    name = sys.argv[1]
+    tag = sys.implementation.cache_tag
+    file = posix.open(f"{paths[0]}/pyrunc/__pycache__/hot.{tag}.{name}", posix.O_CLOEXEC)
+    hot = marshal.loads(posix.read(file, 1 << 24))
+    posix.close(file)
+    exec(hot[0])
+except Exception:
+    pass
+warm = sys._pyrunc_hot
+from pyrunc.cli import perform
+status = perform(sys.argv[1:])
+if not warm:
+    from pyrunc.hot import refresh
+    refresh()
+print("warm" if warm else "cold", status)
+"""
+
+
+@pytest.fixture
+def copy(tree: Path, tmp_path: Path) -> Path:
+    """The packages in a place of their own, without any cache."""
+    for name in ("pyrunc", "sandbox", "specs"):
+        shutil.copytree(tree / name, tmp_path / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+def listed(copy: Path) -> str:
+    """What `list` says; the last line tells whether the modules were warm."""
+    command = [sys.executable, "-I", "-S", "-X", "utf8", "-c", PROGRAM, str(copy), "list", "-q"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    return result.stdout.strip().split("\n")[-1]
+
+
+def cache(copy: Path) -> Path:
+    return copy / f"pyrunc/__pycache__/hot.{sys.implementation.cache_tag}.list"
+
+
+def test_second_start_is_warm(copy: Path) -> None:
+    """The first start leaves the modules, the second one takes them."""
+    assert [listed(copy), listed(copy)] == ["cold 0", "warm 0"]
+
+
+def test_changed_source_is_seen(copy: Path) -> None:
+    """A module that has changed since makes the file stale: the new source counts, and a new file is written."""
+    listed(copy)
+    source = copy / "pyrunc/cli/list.py"
+    source.write_text(source.read_text().replace("def run(", "raise SystemExit('changed')\ndef run("))
+    command = [sys.executable, "-I", "-S", "-X", "utf8", "-c", PROGRAM, str(copy), "list", "-q"]
+
+    assert "changed" in subprocess.run(command, capture_output=True, text=True).stderr
+
+
+@pytest.mark.parametrize(
+    "damage", [b"", b"nonsense", marshal.dumps(7), marshal.dumps((compile("1/0", "", "exec"), []))]
+)
+def test_damaged_file_changes_nothing(copy: Path, damage: bytes) -> None:
+    """Whatever is in the file, the command works, and the next file is whole again."""
+    listed(copy)
+    cache(copy).write_bytes(damage)
+
+    assert [listed(copy), listed(copy)] == ["cold 0", "warm 0"]
+
+
+def test_moved_package_is_not_mixed(copy: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A copied environment does not load modules of the one that it was copied from."""
+    listed(copy)
+    other = tmp_path_factory.mktemp("other")
+    for name in ("pyrunc", "sandbox", "specs"):
+        shutil.copytree(copy / name, other / name, symlinks=True)
+
+    assert listed(other) == "cold 0"
