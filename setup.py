@@ -1,0 +1,152 @@
+"""The native half of the build; everything else stands in pyproject.toml. Tests compile the programs through it too.
+
+    cffi modules     every sandbox/native/build_*.py         -> pyrunc/sandbox/native/_*.abi3.so
+    launcher, waiter sandbox/native/launcher, .../front      -> pyrunc/sandbox/native/bin/
+    front            sandbox/native/front                    -> the scripts folder, as `pyrunc`
+
+An editable install (pip install -e) builds in place. PYRUNC_NO_FRONT=1, or a compiler that cannot build the front,
+gives an ordinary script in its place. CC, CFLAGS and LDFLAGS are honoured. Must not write a path of this machine into
+anything but an editable install: pip keeps wheels and installs them elsewhere.
+"""
+
+from __future__ import annotations
+
+import ast
+import glob
+import os
+import shlex
+import subprocess
+import sys
+
+from setuptools import setup
+from setuptools.command.build_ext import build_ext
+from setuptools.errors import CompileError, LinkError, SetupError
+from setuptools.extension import Extension
+
+try:
+    from setuptools.command.build_scripts import build_scripts  # type: ignore[import-not-found, unused-ignore]
+except ImportError:
+    from distutils.command.build_scripts import build_scripts
+
+TOP = os.path.dirname(os.path.abspath(__file__))
+NATIVE = "sandbox/native"
+
+# The launcher does without a C library on machines that it knows: 33 kB instead of 700 to copy and page in for every
+# container (sandbox/native/launcher/runtime.c).
+FREESTANDING = [
+    "-DFREESTANDING", "-ffreestanding", "-fno-pie", "-fno-stack-protector", "-fno-asynchronous-unwind-tables",
+    "-U_FORTIFY_SOURCE", "-nostdlib", "-Wl,-z,noseparate-code", "-Wl,-z,norelro", "-Wl,--build-id=none",
+]  # fmt: skip
+CFLAGS = ["-std=gnu11", "-Os", "-Wall", "-Wextra", "-Wswitch-enum", "-Werror", "-ffunction-sections", "-fdata-sections"]
+LDFLAGS = ["-Wl,--gc-sections", "-s"]
+
+SHARED = [f"{NATIVE}/front/{name}.c" for name in ("state", "delete")]
+FRONT = [*(f"{NATIVE}/front/{name}.c" for name in ("front", "handover", "early", "report", "signals")), *SHARED]
+PROGRAMS = {
+    "launcher": [*sorted(glob.glob(f"{NATIVE}/launcher/*.c")), f"{NATIVE}/path.c"],
+    "waiter": [*(f"{NATIVE}/front/{name}.c" for name in ("waiter", "terminal")), *SHARED],
+}
+
+# Which Debian package a cffi module needs, said when it cannot be built.
+LIBRARIES = {"pyrunc.sandbox.native._seccomp": "libseccomp-dev (the library and its header seccomp.h)"}
+
+# What the front must know, and where it is written down once.
+CONSTANTS = {
+    "PYRUNC_VERSION": ("pyrunc/version.py", "VERSION"),
+    "PYRUNC_COMMIT": ("pyrunc/version.py", "COMMIT"),
+    "PYRUNC_SPEC": ("specs/runtime.py", "VERSION"),
+}
+
+SCRIPT = """#!python
+import sys
+
+from pyrunc.cli import main
+
+sys.exit(main())
+"""
+
+
+def constant(path: str, name: str) -> str:
+    """The value of a module's constant, without importing the package that is being built."""
+    with open(os.path.join(TOP, path), encoding="utf-8") as file:
+        for node in ast.parse(file.read()).body:
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
+                return str(ast.literal_eval(node.value))
+    raise SetupError(f"{path} does not say what {name} is")
+
+
+def compile_program(sources: list[str], target: str, defines: dict[str, str] | None = None) -> None:
+    """Compiles and links one program: static, so that no library of the host or its loader has a part in a start."""
+    compiler = shlex.split(os.environ.get("CC", "cc"))
+    cflags = [*CFLAGS, f"-I{NATIVE}", *shlex.split(os.environ.get("CFLAGS", ""))]
+    cflags += [f'-D{name}="{value}"' for name, value in (defines or {}).items() if value]
+    ldflags = [*LDFLAGS, *shlex.split(os.environ.get("LDFLAGS", ""))]
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    name = os.path.basename(target)
+    ways = [["-static"], []]
+    if name == "launcher" and os.uname().machine in ("x86_64", "aarch64"):
+        ways.insert(0, [*FREESTANDING, "-static"])
+    for static in ways:
+        command = [*compiler, *cflags, *sources, "-o", target, *ldflags, *static]
+        try:
+            result = subprocess.run(command, cwd=TOP, stderr=subprocess.PIPE, text=True)
+        except OSError as error:
+            raise CompileError(f"cannot build {name}: {error}; it needs a C compiler (gcc, libc6-dev)") from None
+        if result.returncode == 0:
+            break
+    else:
+        raise CompileError(f"cannot build {name}: {shlex.join(command)}\n{result.stderr}")
+    if not static:
+        print(f"warning: {name} is linked dynamically, because there is no static C library", file=sys.stderr)
+
+
+class BuildNative(build_ext):
+    """The cffi modules, then the programs that go beside them."""
+
+    def run(self) -> None:
+        super().run()
+        for name, sources in PROGRAMS.items():
+            folder = NATIVE if self.inplace else os.path.join(self.build_lib, "pyrunc", NATIVE)
+            compile_program(sources, os.path.join(TOP, folder, "bin", name))
+
+    def build_extension(self, ext: Extension) -> None:
+        try:
+            super().build_extension(ext)
+        except (CompileError, LinkError) as error:
+            need = f"; it needs {LIBRARIES[ext.name]}" if ext.name in LIBRARIES else ""
+            raise type(error)(f"cannot build {ext.name}: {error}{need}") from None
+
+
+class BuildFront(build_scripts):  # type: ignore[misc, unused-ignore]
+    """`pyrunc` itself: the front, or a script that does the same more slowly."""
+
+    editable_mode = False  # set by setuptools
+
+    def run(self) -> None:
+        target = os.path.join(TOP, self.build_dir, "pyrunc")
+        defines = {name: constant(*place) for name, place in CONSTANTS.items()}
+        if self.editable_mode:
+            defines["PYRUNC_SOURCE"] = TOP
+            defines["PYRUNC_PYTHON"] = f"python{sys.version_info.major}.{sys.version_info.minor}"
+        if os.environ.get("PYRUNC_NO_FRONT") != "1":
+            try:
+                compile_program(FRONT, target, defines)
+                return
+            except CompileError as error:
+                print(f"warning: {error}; `pyrunc` becomes a script, which starts more slowly", file=sys.stderr)
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        with open(target, "w", encoding="utf-8") as file:
+            file.write(SCRIPT)
+
+    def get_source_files(self) -> list[str]:
+        return FRONT
+
+
+if __name__ == "__main__":
+    setup(
+        cffi_modules=[f"{path}:ffibuilder" for path in sorted(glob.glob(f"{NATIVE}/build_*.py"))],
+        scripts=[f"{NATIVE}/front/front.c"],
+        cmdclass={"build_ext": BuildNative, "build_scripts": BuildFront},
+        # One wheel for every Python from 3.11 on: the modules keep to the stable ABI, the programs have none.
+        options={"bdist_wheel": {"py_limited_api": "cp311"}},
+    )
