@@ -142,6 +142,7 @@ WORDS: dict[str, Callable[[Fields], str]] = {
     "enable_controllers": lambda v: f"enable controllers {v['controllers']} in {v['path']}",
     "inherit_cpuset": lambda v: f"take over {v['file']} of the parent in {v['path']}",
     "write_either": lambda v: f"write {v['value']!r} to {v['path']}, or {v['other_value']!r} to {v['other']}",
+    "delegate": lambda v: f"delegate {v['path']} to user {v['uid']}",
     "open_cgroup": lambda v: f"open cgroup {v['path']} -> {v['cgroup']}",
     "open_namespace": lambda v: f"open {CLONE.get(v['flag'], v['flag'])} namespace {v['path']} -> {v['namespace']}",
     "open_process": lambda v: f"open the container's init -> {v['process']}",

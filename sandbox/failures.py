@@ -46,7 +46,7 @@ HINTS = {
     ("spawn", errno.EACCES): "this user may not leave the cgroup it is in: start in a delegated one",
     ("make_cgroup", errno.EACCES): "not delegated to this user: remove linux.cgroupsPath, or name one that is",
     ("id_maps", errno.EPERM): "an id is not mapped in the caller's own user namespace",
-    ("spawn", errno.EBUSY): "its cgroup hands controllers to cgroups below, so it may hold no process: see linux.cgroupsPath",
+    ("spawn", errno.EBUSY): "its cgroup hands controllers to cgroups below, so it may hold no process",
     ("spawn", errno.EOPNOTSUPP): "its cgroup lies in a threaded one: choose another linux.cgroupsPath",
     ("spawn", errno.EINVAL): "this kernel lacks one of these namespaces",
     (

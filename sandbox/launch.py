@@ -88,7 +88,10 @@ class Launch:
     def _receive(self) -> tuple[int, int, int, int, bytes]:
         """The next message; kind 0 at end of file. An fd that comes along is kept in `received`."""
         assert self._control is not None
-        data, ancillary, _, _ = self._control.recvmsg(MESSAGE.size + MAX_TEXT, 64, _socket.MSG_CMSG_CLOEXEC)
+        try:
+            data, ancillary, _, _ = self._control.recvmsg(MESSAGE.size + MAX_TEXT, 64, _socket.MSG_CMSG_CLOEXEC)
+        except ConnectionResetError:  # the other side was killed before it had read what we said last
+            return 0, 0, 0, 0, b""
         for level, kind, content in ancillary:
             if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
                 self.received = int.from_bytes(content[:4], "little")
@@ -173,6 +176,12 @@ class Launch:
 
         path, file = operation.values
         inherit_cpuset(path, file)  # type: ignore[arg-type]
+
+    def _delegate(self, operation: Operation) -> None:
+        from pyrunc.sandbox.cgroup.steps import delegate
+
+        uid, path = operation.values
+        delegate(path, uid)  # type: ignore[arg-type]
 
     def _write_either(self, operation: Operation) -> None:
         from pyrunc.sandbox.cgroup.steps import write_either
@@ -283,6 +292,7 @@ HOST: dict[str, Handler] = {
     "inherit_cpuset": Launch._inherit_cpuset,
     "write": Launch._write,
     "write_either": Launch._write_either,
+    "delegate": Launch._delegate,
     "open_cgroup": Launch._open_cgroup,
     "open_namespace": Launch._open_namespace,
     "inherit": Launch._inherit,

@@ -72,6 +72,19 @@ def write_either(first: str, value: str, other: str, other_value: str, pointer: 
         raise refusal(first, value, pointer, error) from None
 
 
+def delegate(folder: str, uid: int) -> None:
+    """Lets a user make cgroups below the folder and move processes there. The files that set the folder's own limits
+    stay ours, so these hold whatever happens below."""
+    files = read("/sys/kernel/cgroup/delegate") or "cgroup.procs\ncgroup.subtree_control\ncgroup.threads"
+    for path in [folder, *[f"{folder}/{name}" for name in files.split("\n")]]:
+        try:
+            posix.chown(path, uid, -1)
+        except FileNotFoundError:
+            pass  # of a controller that is not handed down to here
+        except OSError as error:
+            raise Failure(f"give {path} to user {uid}", "linux.namespaces", error.errno or 0) from None
+
+
 def refusal(path: str, value: str, pointer: str, error: OSError) -> Failure:
     """The failure of a write, with the likely reason where a number alone misleads."""
     folder, _, file = path.rpartition("/")

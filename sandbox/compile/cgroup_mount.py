@@ -35,6 +35,23 @@ def cgroup_mount(
         _legacy(plan, layout, mount, options, target, index, private, deferred)
 
 
+def manager(spec: Spec) -> int:
+    """The host's uid of the process's user if a cgroup mount may be written; 0 if none may, or the host has no such
+    user: then there is nobody but root to manage cgroups."""
+    from pyrunc.sandbox.compile.mounts import Options, is_bind
+
+    found = [item for item in spec.mounts if item.type in ("cgroup", "cgroup2") and not is_bind(item)]
+    if all(Options(item).set & RDONLY for item in found):
+        return 0
+    uid = spec.process.user.uid if spec.process else 0
+    if not any(item.type == "user" for item in spec.linux.namespaces):
+        return uid
+    for entry in spec.linux.uid_mappings:
+        if entry.container_id <= uid < entry.container_id + entry.size:
+            return entry.host_id + uid - entry.container_id
+    return 0
+
+
 def _unified(plan: Plan, spec: Spec, layout: Layout, mount: Mount, options: Options, target: str) -> None:
     assert layout.unified is not None
     kinds = {item.type for item in spec.linux.namespaces}

@@ -102,6 +102,8 @@ def cgroup(plan: Plan, spec: Spec, facts: Facts, request: Request) -> CgroupPlan
     made = compile_cgroup(linux.resources, linux.cgroups_path, facts.layout, request.id, rootless=facts.rootless)
     for name, pointer, values, tolerance in made.steps:
         plan.host.append(host(name, pointer, *values, tolerate=tolerance))
+    if facts.layout.mode == "v2" and facts.euid == 0 and made.folders:
+        delegate(plan, spec, made.folders[0])
     if made.into or made.device_program is not None:
         plan.host.append(host("open_cgroup", "linux.cgroupsPath", "cgroup", made.into or made.folders[-1]))
     if made.into and any(item.type == "cgroup" and item.path for item in linux.namespaces):
@@ -114,6 +116,18 @@ def cgroup(plan: Plan, spec: Spec, facts: Facts, request: Request) -> CgroupPlan
     plan.folders = made.folders
     plan.freezer = made.freezer
     return made
+
+
+def delegate(plan: Plan, spec: Spec, folder: str) -> None:
+    """Gives the cgroup to the process's user when the document means its container to manage cgroups: with a cgroup
+    namespace of its own and a cgroup mount that may be written, and never otherwise."""
+    if not any(item.type == "cgroup" and not item.path for item in spec.linux.namespaces):
+        return
+    from pyrunc.sandbox.compile.cgroup_mount import manager
+
+    uid = manager(spec)
+    if uid:
+        plan.host.append(host("delegate", "linux.namespaces", uid, folder))
 
 
 def isolate(plan: Plan, spec: Spec, request: Request, flags: int) -> None:

@@ -123,6 +123,8 @@ def _mount(plan: Plan, spec: Spec, mount: Mount, options: Options, index: int, d
         clear = options.clear & ~options.set | (ATIME if options.set & ATIME else 0)
         plan.init.append(op("remount", mount.pointer, options.set, clear, options.propagation, target, options.data))
     elif is_bind(mount):
+        if not mount.source:
+            raise Invalid("a bind needs a source", mount.pointer, clause="config.md#mounts")
         if options.data:
             words = ", ".join(options.data)
             raise Invalid(

@@ -35,8 +35,8 @@ def namespaces(plan: Plan, spec: Spec, facts: Facts, rootfs: str, cgroup_slot: s
         else:
             new |= CLONE_FLAGS[item.type]
     late = _join(plan, joined, new)
-    if new & CLONE_FLAGS["user"] and facts.euid == 0:  # others have no rights to clone with, before they are in it
-        _clone_sources(plan, spec, rootfs)
+    if new & CLONE_FLAGS["user"]:
+        _clone_sources(plan, spec, facts, rootfs)
     if new & CLONE_FLAGS["time"]:
         # Offsets and membership are fixed when the first process enters, so the launcher unshares before it spawns.
         plan.init.append(op("unshare_time", "linux.namespaces"))
@@ -77,14 +77,17 @@ def _join(plan: Plan, joined: list[tuple[str, str, str]], new: int) -> list[tupl
     return late
 
 
-def _clone_sources(plan: Plan, spec: Spec, rootfs: str) -> None:
+def _clone_sources(plan: Plan, spec: Spec, facts: Facts, rootfs: str) -> None:
     """Bind sources are cloned with the launcher's rights: the container's root may not be able to reach them. Sources
-    inside the root file system are left to init, because an earlier mount may lie there."""
+    inside the root file system are left to init, because an earlier mount may lie there, and so is what a rootless
+    launcher may not clone: the mounts here may be another user namespace's."""
+    tolerate = "denied_ok" if facts.rootless else ""
     for index, mount in enumerate(spec.mounts):
         recursive = "rbind" in mount.options
         source = mount.source
         if (recursive or "bind" in mount.options) and not (source + "/").startswith(rootfs + "/"):
-            plan.init.append(op("clone_tree", mount.pointer, f"tree[{index}]", int(recursive), source))
+            tree = f"tree[{index}]"
+            plan.init.append(op("clone_tree", mount.pointer, tree, int(recursive), source, tolerate=tolerate))
 
 
 def _maps(plan: Plan, spec: Spec, facts: Facts) -> None:

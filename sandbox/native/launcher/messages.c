@@ -153,10 +153,10 @@ int accept_starter(int listener) {
         do
             length = read(peer, &message, sizeof message);
         while (length < 0 && errno == EINTR);
-        if (length == (ssize_t)sizeof message && message.type == MESSAGE_GO) {
-            launcher.fds[FD_CONTROL] = peer;
-            return 0;
-        }
-        close(peer); /* it went away before it said anything: the container is still only created */
+        /* Only one may connect, and it may have unlinked the socket before it was killed: nobody else would come. */
+        if (length != (ssize_t)sizeof message || message.type != MESSAGE_GO)
+            end();
+        launcher.fds[FD_CONTROL] = peer;
+        return 0;
     }
 }

@@ -192,17 +192,16 @@ int op_clone_tree(const struct operation *operation) {
     return 0;
 }
 
-/* The tree to bind: one that was cloned before, or a clone made now. The caller owns the fd. */
+/* The tree to bind: one that was cloned before, or a clone made now, also where the launcher was denied it (DENIED_OK). The
+ * caller owns the fd. */
 static int source_tree(const struct operation *operation) {
     uint64_t slot = operation->numbers[BIND_TREE];
     const char *source = operation->texts[BIND_SOURCE].bytes;
-    if (slot == UINT64_MAX) {
-        int tree = clone_tree(AT_FDCWD, source, operation->numbers[BIND_RECURSIVE]);
+    int tree = slot == UINT64_MAX ? -1 : slot_fd(slot);
+    if (tree < 0) {
+        tree = clone_tree(AT_FDCWD, source, operation->numbers[BIND_RECURSIVE]);
         return tree < 0 ? because(tree, DETAIL_SOURCE, source) : tree;
     }
-    int tree = slot_fd(slot);
-    if (tree < 0)
-        return refused(DETAIL_EMPTY_SLOT, "");
     launcher.fds[FD_SLOTS + slot] = -1; /* a tree is attached once */
     return tree;
 }

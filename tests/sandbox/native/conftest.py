@@ -15,8 +15,9 @@ from tests.sandbox.native.harness import NEWNS, NEWPID, PROC, Message, Result, T
 
 @pytest.fixture(scope="session")
 def launcher(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The launcher as it is shipped."""
-    return build(tmp_path_factory.mktemp("launcher") / "launcher")
+    """The launcher as it is shipped; with PYRUNC_SANITIZE=1, with every access checked."""
+    words = ["sanitized"] if os.environ.get("PYRUNC_SANITIZE") else []
+    return build(tmp_path_factory.mktemp("launcher") / "launcher", *words)
 
 
 @pytest.fixture(scope="session")

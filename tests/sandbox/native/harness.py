@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from pyrunc.sandbox import protocol
 from pyrunc.sandbox.operations import RENDEZVOUS
-from pyrunc.sandbox.plan import Operation, op, sync
+from pyrunc.sandbox.plan import PHASE_NUMBER, Operation, op, sync
 from pyrunc.sandbox.wire import encode, slot_names
 
 TREE = Path(__file__).resolve().parents[3]
@@ -289,8 +289,10 @@ def container(
         *mounts,
         op(pivot, ""),
         *rootfs_phase,
-        *late,
-        *execute(*args, env=env),
+        *[item for item in late if item.phase <= PHASE_NUMBER["start"]],
+        op("keep_fds", "", 0),
+        *[item for item in late if item.phase > PHASE_NUMBER["start"]],
+        op("exec", "", list(args), list(env)),
     ]
 
 

@@ -309,8 +309,6 @@ def test_start(launcher: Path, rootfs: Path, tmp_path: Path) -> None:
     """A created container outlives its creator and waits for GO on the socket, which ends when the program runs."""
     path = tmp_path / "start.sock"
     talk = started(launcher, rootfs, path, [], ["/bin/echo", "started"])
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as coward:
-        coward.connect(str(path))  # goes away without a GO: still only created
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as starter:
         starter.settimeout(10)
         starter.connect(str(path))
@@ -320,6 +318,17 @@ def test_start(launcher: Path, rootfs: Path, tmp_path: Path) -> None:
 
     assert os.waitpid(talk.init, 0)[1] == 0
     assert talk.drain() == "started\n"
+
+
+def test_starter_that_goes_away_ends_it(launcher: Path, rootfs: Path, tmp_path: Path) -> None:
+    """Without a GO nobody else may come: init does not wait for ever, and the program does not run."""
+    path = tmp_path / "start.sock"
+    talk = started(launcher, rootfs, path, [], ["/bin/echo", "started"])
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as coward:
+        coward.connect(str(path))
+
+    assert os.waitstatus_to_exitcode(os.waitpid(talk.init, 0)[1]) == 1
+    assert talk.drain() == ""
 
 
 def test_failure_after_start_goes_to_the_starter(launcher: Path, rootfs: Path, tmp_path: Path) -> None:
@@ -346,7 +355,7 @@ def test_join_namespaces_of_a_process(launcher: Path, run: Run, rootfs: Path) ->
         pidfd = os.pidfd_open(first.init)
         plan = [
             op("undumpable", ""),
-            op("join", "", "process", NEWNS | NEWPID | NEWUTS | NEWIPC),
+            op("join", "", "process", NEWNS | NEWPID | NEWUTS | NEWIPC, phase="join"),
             op("spawn", "", 0, ""),
             op("chdir", "", "/work", phase="process"),
             *execute("/bin/sh", "-c", "cat /proc/sys/kernel/hostname; pwd; cat /proc/1/cmdline"),
@@ -366,7 +375,7 @@ def test_join_is_put_off(run: Run, rootfs: Path) -> None:
     plan = container(
         rootfs,
         ["/bin/true"],
-        first=[op("join", "", "net", NEWNET, tolerate="later_ok")],
+        first=[op("join", "", "net", NEWNET, tolerate="later_ok", phase="join")],
         flags=NEWUSER | NEWNS | NEWPID,
     )
     plan.insert(4, op("join_late", "", "net", NEWNET))

@@ -109,7 +109,7 @@ def test_random_texts(sanitized: Path, data: st.DataObject) -> None:
 def test_slot_is_written_before_it_is_read(launcher: Path, slots: list[str], index: int | None) -> None:
     """Reading a slot that nobody filled is a malformed plan; one that the host filled is fine."""
     fd = os.open("/proc/self/ns/uts", os.O_RDONLY)
-    plan = encode([op("join", "", "a", 0x04000000)], ["a"])
+    plan = encode([op("join", "", "a", 0x04000000, phase="join")], ["a"])
     failure = Talk(launcher, plan, dict.fromkeys(slots, fd)).end().failure
     os.close(fd)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import stat
 import subprocess
 import sys
@@ -63,6 +64,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The layer as a library."""
     target = tmp_path_factory.mktemp("path") / "libpath.so"
     flags = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Wswitch-enum", "-Werror", "-shared", "-fPIC"]
+    flags += shlex.split(os.environ.get("CFLAGS", ""))
     subprocess.run(["gcc", *flags, str(NATIVE / "path.c"), "-o", str(target)], check=True)
     return target
 

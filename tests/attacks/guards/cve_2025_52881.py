@@ -1,0 +1,10 @@
+"""The private procfs for sysctls: they are written to below the container's /proc."""
+
+TAKEN_OUT = (
+    ("sandbox/native/launcher/procfs.c", 'char path[PATH_MAX] = "sys/";', 'char path[PATH_MAX] = "/proc/sys/";'),
+    (
+        "sandbox/native/launcher/procfs.c",
+        "int fd = open_proc(path, O_WRONLY, false);",
+        "int fd = path_open(root_fd(), path, O_WRONLY);",
+    ),
+)

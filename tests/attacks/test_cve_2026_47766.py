@@ -1,0 +1,43 @@
+"""CVE-2026-47766: /dev of the image is a link, and the runtime's own walk along paths, on a kernel without openat2,
+leaves the root by it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.system.box import Box
+from tests.system.runtime import Result
+
+from .conftest import Bundle, Unguarded
+from .race import Stopper
+
+
+def attack(box: Box, stopper: Stopper, outside: Path, relative: bool) -> tuple[Result, list[str]]:
+    """The result, and what there is in the host's folder afterwards."""
+    box.without_mount("/dev", "/dev/pts", "/dev/shm", "/dev/mqueue")
+    (box.rootfs / "dev").rmdir()
+    (box.rootfs / "dev").symlink_to(f"{'../' * 12}{outside}" if relative else outside)
+    with stopper.without(box.runtime, "openat2"):
+        result = box.sh("test -c /dev/zero -a -L /dev/fd && echo devices").run()
+    return result, sorted(path.name for path in outside.iterdir())
+
+
+@pytest.mark.parametrize("relative", [False, True], ids=["absolute", "relative"])
+def test_attack_fails(bundle: Bundle, stopper: Stopper, outside: Path, relative: bool) -> None:
+    """The walk ends in a folder of that name in the root file system, where the devices are made."""
+    result, found = attack(bundle(), stopper, outside, relative)
+
+    assert found == []
+    assert result.out == "devices\n", result
+
+
+@pytest.mark.parametrize("relative", [False, True], ids=["absolute", "relative"])
+def test_guard_is_what_stops_it(
+    bundle: Bundle, stopper: Stopper, outside: Path, relative: bool, unguarded: Unguarded
+) -> None:
+    """Without its rules it ends in the host's folder."""
+    _, found = attack(unguarded(bundle()), stopper, outside, relative)
+
+    assert {"null", "zero", "fd"} <= set(found)
