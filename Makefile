@@ -1,12 +1,13 @@
 # make setup   what is missing on this machine, .venv, and an editable install with everything compiled
 # make demo    a Debian image, unpacked by pyrunc, runs apt-get, perl and bash
 # make test    all tests and linters          make lint   the linters alone
-# make bench   pyrunc beside runc and crun    make soak   the tests of life cycles, again and again
+# make sanitize   the C parts under the address and undefined behaviour sanitizers
+# make bench   pyrunc beside runc and crun    make soak   what takes longer than `make test` may
 # make clean   what builds and tests have left
 
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: setup demo test lint bench soak clean packages
+.PHONY: setup demo test lint bench soak sanitize clean packages
 
 # The first Python from 3.11 on. The system's own before what PATH says, because PATH may hold a slow wrapper.
 PYTHON ?= $(shell for p in /usr/bin/python3 python3.14 python3.13 python3.12 python3.11 python3; do \
@@ -15,7 +16,7 @@ BIN := .venv/bin
 
 # Without the first line nothing can be built; without the second some tests are skipped.
 NEEDED := gcc libc6-dev make python3-dev python3-venv libcap-dev libseccomp-dev
-WISHED := umoci skopeo attr mmdebstrap busybox-static strace
+WISHED := umoci skopeo attr mmdebstrap busybox-static strace uidmap
 
 NATIVE := $(wildcard sandbox/native/*.[ch] sandbox/native/*/*.[ch] sandbox/native/build_*.py)
 CHECKED := $(filter-out sandbox/native/_%,$(wildcard sandbox/native/*.c sandbox/native/*/*.c))
@@ -49,7 +50,7 @@ demo: setup
 	examples/demo.sh
 
 test: setup
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest -m 'not soak' tests
 	$(MAKE) --no-print-directory lint
 
 lint: .venv/installed
@@ -60,9 +61,13 @@ lint: .venv/installed
 bench: setup
 	$(BIN)/python -m tests.bench
 
-ROUNDS ?= 20
+ROUNDS ?= 3
 soak: setup
+	$(BIN)/python -m pytest -m soak tests
 	for round in $$(seq $(ROUNDS)); do $(BIN)/python -m pytest -q -x tests/system || exit 1; done
+
+sanitize: setup
+	$(BIN)/python -m pytest -m soak tests/native/test_sanitized.py
 
 clean:
 	rm -rf build dist .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info .venv/installed

@@ -139,8 +139,12 @@ def update(root: str, id: str, resources: Resources) -> None:
 def _delete(store: Store, folder: Folder, id: str, force: bool) -> list[str]:
     try:
         record = store.load(id)
-    except (NoContainer, Damaged):
-        # A folder without a state file: killed before the first effect on the host, so the folder is all there is.
+    except NoContainer:
+        # Without a state file there is nothing but the folder: a `create` was killed before its first effect on the
+        # host, or a `delete` after its last one.
+        folder.remove()
+        return []
+    except Damaged:
         if not force:
             raise
         folder.remove()
@@ -151,7 +155,7 @@ def _delete(store: Store, folder: Folder, id: str, force: bool) -> list[str]:
     elif status != "stopped":
         raise PyruncError(f"cannot delete container {id} that is not stopped: {status}")
     hooks, warnings = _poststop_hooks(folder, record)
-    _remove_cgroups(record, force)
+    warnings += _remove_cgroups(record, force)
     folder.remove()
     return warnings + _run_poststop(hooks, record)
 
@@ -190,16 +194,24 @@ def _end(record: Record) -> None:
         posix.close(pidfd)
 
 
-def _remove_cgroups(record: Record, force: bool) -> None:
-    """Removes the cgroups, with what may still run in them where no PID namespace has ended with the first process."""
+def _remove_cgroups(record: Record, force: bool) -> list[str]:
+    """Removes the cgroups, with what may still run in them where no PID namespace has ended with the first process.
+    Returns a warning for those of somebody else."""
     if not record.cgroups:
-        return
+        return []
     from pyrunc.sandbox.cgroup.control import kill_all, pids, remove
 
-    # Never for a container that was not finished: its init ends by itself, so what else is there is somebody else's.
     if record.pid and (force or "shared-pidns" in record.needs) and pids(record.cgroups):
         kill_all(record.cgroups, record.freezer)
-    remove(record.cgroups)
+    try:
+        remove(record.cgroups)
+    except Failure as failure:
+        # A `create` was killed before it knew whether the cgroup is free. Its init, if any, has ended by itself, so
+        # what is there is somebody else's.
+        if record.pid or not pids(record.cgroups):
+            raise
+        return [str(failure)]
+    return []
 
 
 def _poststop_hooks(folder: Folder, record: Record) -> tuple[tuple[Hook, ...], list[str]]:

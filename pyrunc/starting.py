@@ -28,17 +28,16 @@ def start(root: str, id: str) -> None:
     store = Store(root)
     record = store.load(id)
     folder = store.path(id)
-    store.lock(id).close()  # not while `create` is still at work
-    status = store.status(record)
-    if status != "created":
-        raise PyruncError(REFUSED.get(status, f"cannot start a container in the {status} state"))
-    init = _connect(folder)
+    lock = store.lock(id)  # not while `create` is still at work, and one at a time: init ends with who connects to it
     try:
-        try:
-            # Unlinked before GO: whoever unlinks is the one that starts.
-            posix.unlink(f"{folder}/start.sock")
-        except FileNotFoundError:
-            raise PyruncError(REFUSED["running"]) from None
+        status = store.status(record)
+        if status != "created":
+            raise PyruncError(REFUSED.get(status, f"cannot start a container in the {status} state"))
+        init = _connect(folder)
+        _unlink(f"{folder}/start.sock", init)
+    finally:
+        lock.close()
+    try:
         _go(store, record, init)
     finally:
         init.close()
@@ -78,9 +77,21 @@ def _connect(folder: str) -> _socket.socket:
         raise Failure(f"reach the container's init by {folder}/start.sock", number=error.errno or 0) from None
 
 
+def _unlink(path: str, init: _socket.socket) -> None:
+    """Before GO: who finds no start.sock comes too late."""
+    try:
+        posix.unlink(path)
+    except OSError as error:
+        init.close()
+        raise Failure(f"remove {path}", number=error.errno or 0) from None
+
+
 def _go(store: Store, record: Record, init: _socket.socket) -> None:
-    init.send(MESSAGE.pack(MESSAGE_GO, 0, 0, 0))
-    data = init.recv(MESSAGE.size + MAX_TEXT)
+    try:
+        init.send(MESSAGE.pack(MESSAGE_GO, 0, 0, 0))
+        data = init.recv(MESSAGE.size + MAX_TEXT)
+    except (BrokenPipeError, ConnectionResetError):
+        raise PyruncError(f"{PREFIX}the container's init was killed before it had heard of it") from None
     if not data:
         return  # closed by exec
     kind, index, number, detail = MESSAGE.unpack_from(data)

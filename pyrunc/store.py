@@ -100,10 +100,11 @@ class Store:
         try:
             try:
                 posix.mkdir(path, 0o700)
-            except FileNotFoundError:
+                return _lock(path)
+            except FileNotFoundError:  # no root folder; or a `delete` took ours for a leftover before it was locked
                 _make_root(self.root)
                 posix.mkdir(path, 0o700)
-            return _lock(path)
+                return _lock(path)
         except FileExistsError:
             raise PyruncError("container with given ID already exists", hint=f"`pyrunc state {id}` shows it") from None
         except OSError as error:
@@ -299,8 +300,9 @@ def _exists(path: str) -> bool:
 
 
 def _empty(fd: int) -> None:
-    """Removes what a folder holds. Symbolic links are removed, never followed."""
-    for name in posix.listdir(fd):
+    """Removes what a folder holds. Symbolic links are removed, never followed. The state goes last, because whoever
+    finishes an interrupted `delete` needs it."""
+    for name in sorted(posix.listdir(fd), key=lambda name: name == "state"):
         try:
             posix.unlink(name, dir_fd=fd)
         except OSError as error:

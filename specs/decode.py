@@ -93,8 +93,9 @@ def decode(data: bytes) -> Any:
         raise too_deep() from None
     except ValueError as error:  # JSONDecodeError, or an integer of thousands of digits
         if not hasattr(error, "pos"):
-            raise Invalid("a number has more digits than any that could be meant") from None
-        raise syntax(text, error.pos, error.msg) from None
+            digits = max("".join([letter if letter.isdigit() else " " for letter in text]).split(), key=len)
+            raise syntax(text, text.index(digits), "a number of thousands of digits") from None
+        raise syntax(text, error.pos, str(getattr(error, "msg", error)).removesuffix(" at")) from None
     except Invalid as error:
         from pyrunc.specs.locate import place_of_repeat
 

@@ -232,8 +232,6 @@ def mounts(spec: Spec) -> Iterator[Invalid]:
     for mount in spec.mounts:
         if not mount.destination:
             yield Invalid("a mount needs a destination", f"{mount.pointer}.destination", clause="config.md#mounts")
-        if not mount.source and ("bind" in mount.options or "rbind" in mount.options) and "remount" not in mount.options:
-            yield Invalid("a bind needs a source", f"{mount.pointer}.source", clause="config.md#mounts")
         mapped = mount.uid_mappings or mount.gid_mappings
         if mapped or "idmap" in mount.options or "ridmap" in mount.options:
             yield from mapped_mount(spec, mount.pointer, mount.options, mount.uid_mappings, mount.gid_mappings)

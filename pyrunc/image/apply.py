@@ -22,6 +22,7 @@ from pyrunc.sandbox import files
 from pyrunc.specs.errors import Failure, Invalid
 
 LIMIT_DEPTH = 256
+LIMIT_TIME = (1 << 63) * 1_000_000_000  # nanoseconds: beyond it is no time_t
 LIMIT_ID = (1 << 32) - 1  # -1 is no id: chown takes it for "leave it as it is"
 WHITEOUT, OPAQUE, PLUMBING = b".wh.", b".wh..wh..opq", b".wh..wh."
 NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -71,6 +72,9 @@ class Applier:
     def _apply(self, entry: Entry, reader: Reader) -> None:
         if not (0 <= entry.uid < LIMIT_ID and 0 <= entry.gid < LIMIT_ID):
             raise Invalid(f"the owner {entry.uid}:{entry.gid} is out of range")
+        # Now, because a folder gets its times only at the end of the layer.
+        if not (-LIMIT_TIME <= entry.mtime < LIMIT_TIME and -LIMIT_TIME <= entry.atime < LIMIT_TIME):
+            raise Invalid("a time is out of range")
         path = clean(entry.name)
         above, _, name = path.rpartition(b"/")
         if WHITEOUT in path and self._whiteout(above, name):
@@ -213,7 +217,7 @@ class Applier:
             except PermissionError:
                 if not self.rootless:
                     raise
-                os.mknod(name, stat.S_IFREG, dir_fd=folder.fd)
+                os.mknod(name, stat.S_IFREG | 0o600, dir_fd=folder.fd)
                 return 0
         return entry.mode
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import IO
 
-from pyrunc.image.files import Store, document
+from pyrunc.image.files import Store, document, reading
 from pyrunc.image.source import Image, Layer
 from pyrunc.specs.decode import Node, decode
 from pyrunc.specs.errors import Invalid
@@ -19,14 +19,17 @@ HEXADECIMAL = set("0123456789abcdef")
 
 def open_image(store: Store, reference: str) -> Image:
     """The image REFERENCE of an archive."""
-    items = decode(document(store, "manifest.json"))
-    if not isinstance(items, list):
-        raise Invalid("the manifest.json of a Docker archive must be an array")
-    chosen = find([Node(item, f"[{index}]") for index, item in enumerate(items)], reference)
-    name = chosen.required_text("Config")
+    entries = document(store, "manifest.json")
+    with reading("manifest.json"):
+        items = decode(entries)
+        if not isinstance(items, list):
+            raise Invalid("expected an array")
+        chosen = find([Node(item, f"[{index}]") for index, item in enumerate(items)], reference)
+        name = chosen.required_text("Config")
     data = document(store, name)
     _check_name(name, data)
-    config = decode_image_config(data)
+    with reading(name):
+        config = decode_image_config(data)
     names = chosen.texts("Layers")
     if len(names) != len(config.diff_ids):
         message = f"manifest.json has {len(names)} layers, the config {len(config.diff_ids)}"
@@ -38,7 +41,7 @@ def open_image(store: Store, reference: str) -> Image:
 def find(images: list[Node], reference: str) -> Node:
     if reference.startswith("@"):
         number = reference[1:]
-        if not (number.isascii() and number.isdigit()) or int(number) >= len(images):
+        if not (number.isascii() and number.isdigit()) or len(number) > 9 or int(number) >= len(images):
             raise Invalid(f"there is no image number {number} in the archive", hint=_names(images))
         return images[int(number)]
     if reference:

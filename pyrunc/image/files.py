@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, BinaryIO, Protocol
 
 from pyrunc.specs.errors import Failure, Invalid
@@ -20,6 +22,16 @@ if TYPE_CHECKING:
 LIMIT_DOCUMENT = 8 << 20  # bytes of an index, a manifest or a config
 LIMIT_MEMBERS = 100_000
 LIMIT_LINKS = 8
+
+
+@contextmanager
+def reading(name: str) -> Iterator[None]:
+    """What is wrong with a document is said with its name."""
+    try:
+        yield
+    except Invalid as error:
+        error.message = f"{name}: {error.message}"
+        raise
 
 
 class Store(Protocol):
@@ -40,6 +52,17 @@ def document(store: Store, name: str) -> bytes:
         return file.read(LIMIT_DOCUMENT + 1)
 
 
+def regular(path: str, name: str) -> tuple[BinaryIO, int]:
+    """A regular file and its size."""
+    # Non-blocking, because a fifo would hang us before we could see what it is.
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    info = os.fstat(fd)
+    if not stat.S_ISREG(info.st_mode):
+        os.close(fd)
+        raise Invalid(f"{name} is not a regular file")
+    return open(fd, "rb", buffering=0), info.st_size
+
+
 class Folder:
     """The files of a folder. Links are followed, since layouts may share blobs: contents are known by their digest."""
 
@@ -49,13 +72,7 @@ class Folder:
             raise Failure(f"read the image layout {path}", detail="there is no such folder")
 
     def open(self, name: str) -> tuple[BinaryIO, int]:
-        # Non-blocking, because a fifo would hang us before we could see what it is.
-        fd = os.open(os.path.join(self.path, name), os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-        info = os.fstat(fd)
-        if not stat.S_ISREG(info.st_mode):
-            os.close(fd)
-            raise Invalid(f"{name} is not a regular file")
-        return open(fd, "rb", buffering=0), info.st_size
+        return regular(os.path.join(self.path, name), name)
 
     def close(self) -> None:
         pass
@@ -72,7 +89,7 @@ class Archive:
 
         self.path = path
         try:
-            with open(path, "rb") as file:
+            with regular(path, path)[0] as file:
                 gzipped = file.read(2) == b"\x1f\x8b"
         except OSError as error:
             raise Failure(f"read the archive {path}", number=error.errno or 0) from error

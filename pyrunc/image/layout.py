@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import IO
 
-from pyrunc.image.files import LIMIT_DOCUMENT, Store, document
+from pyrunc.image.files import LIMIT_DOCUMENT, Store, document, reading
 from pyrunc.image.source import Image, Layer
 from pyrunc.specs.errors import Invalid
 from pyrunc.specs.image import (
@@ -31,18 +31,26 @@ FULL_NAME = "io.containerd.image.name"  # where containerd and Docker write what
 
 def open_image(store: Store, reference: str, wanted: Platform) -> Image:
     """The image REFERENCE of a layout, for the platform WANTED when there are several."""
-    check_layout(document(store, "oci-layout"))
-    descriptor = find(decode_index(document(store, "index.json")), reference, wanted)
+    header, entries = document(store, "oci-layout"), document(store, "index.json")
+    with reading("oci-layout"):
+        check_layout(header)
+    with reading("index.json"):
+        index = decode_index(entries)
+    descriptor = find(index, reference, wanted)
     for _ in range(LIMIT_DEPTH):
         if descriptor.media_type not in INDEX_TYPES:
             break
-        descriptor = select(decode_index(content(store, descriptor), descriptor.media_type).manifests, wanted)
+        with reading(f"index {descriptor.digest}"):
+            index = decode_index(content(store, descriptor), descriptor.media_type)
+        descriptor = select(index.manifests, wanted)
     else:
         raise Invalid(f"image indexes are nested more than {LIMIT_DEPTH} deep")
-    manifest = decode_manifest(content(store, descriptor), descriptor.media_type)
-    if manifest.config.media_type not in CONFIG_TYPES:
-        raise Invalid(f"{manifest.config.media_type!r} is not the configuration of an image", "config.mediaType")
-    config = decode_image_config(content(store, manifest.config))
+    with reading(f"manifest {descriptor.digest}"):
+        manifest = decode_manifest(content(store, descriptor), descriptor.media_type)
+        if manifest.config.media_type not in CONFIG_TYPES:
+            raise Invalid(f"{manifest.config.media_type!r} is not the configuration of an image", "config.mediaType")
+    with reading(f"config {manifest.config.digest}"):
+        config = decode_image_config(content(store, manifest.config))
     check_layers(manifest, config)
     pairs = zip(manifest.layers, config.diff_ids, strict=True)
     return Image(config, [_layer(store, blob, diff_id) for blob, diff_id in pairs], store)
@@ -53,7 +61,7 @@ def find(index: Index, reference: str, wanted: Platform) -> Descriptor:
     entries = index.manifests
     if reference.startswith("@"):
         number = reference[1:]
-        if not (number.isascii() and number.isdigit()) or int(number) >= len(entries):
+        if not (number.isascii() and number.isdigit()) or len(number) > 9 or int(number) >= len(entries):
             raise Invalid(f"there is no image number {number} in the layout", "manifests", hint=_names(index))
         return entries[int(number)]
     if reference:
@@ -83,7 +91,7 @@ def _names(index: Index) -> str:
 def content(store: Store, descriptor: Descriptor) -> bytes:
     """The document that a descriptor describes, verified."""
     if descriptor.size > LIMIT_DOCUMENT:
-        raise Invalid(f"{descriptor.digest} is a document of more than {LIMIT_DOCUMENT} bytes", descriptor.pointer)
+        raise Invalid(f"a document of more than {LIMIT_DOCUMENT} bytes", descriptor.pointer)
     data = descriptor.embedded()
     if data is None:
         data = document(store, _path(descriptor))

@@ -110,6 +110,7 @@ def child(control: int) -> None:
         try:
             work(lines)
         except PyruncError as error:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # nothing is left to be removed
             kind = next(item for item in FIELDS if isinstance(error, item))
             say(lines, error=kind.__name__, values=[getattr(error, name) for name in FIELDS[kind]])
         except (KeyboardInterrupt, BrokenPipeError):

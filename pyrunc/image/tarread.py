@@ -166,7 +166,7 @@ class Reader:
         for key, value in records:
             # A name or a size cannot be meant for every entry to come: readers differ on what to do with it.
             if key in (b"path", b"linkpath", b"size") or key.startswith(b"GNU.sparse."):
-                raise Invalid(f"a global header sets {key.decode()!r}")
+                raise Invalid(f"a global header sets {shown(key)}")
             self.globals[key] = value
 
     def _extend(self, entry: Entry, records: list[tuple[bytes, bytes]]) -> bool:
@@ -210,7 +210,10 @@ class Reader:
         while lines < expected:
             if self.left < BLOCK:
                 raise Invalid("the map of a sparse file is longer than the entry")
-            blocks.append(self.block())
+            block = self.block()
+            if not block:
+                raise Invalid("the archive ends within a sparse file's map")
+            blocks.append(block)
             self.left -= BLOCK
             lines += blocks[-1].count(b"\n")
             if len(blocks) == 1:

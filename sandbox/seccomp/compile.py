@@ -70,7 +70,8 @@ def compile_filter(seccomp: Seccomp, machine: str) -> tuple[int, bytes]:
 
 def too_long(pointer: str, instructions: str) -> Failure:
     return Failure(
-        "compile the seccomp filter", pointer, 7, f"{instructions} instructions, and the kernel takes {MAX_INSTRUCTIONS}",
+        "compile the seccomp filter", pointer, 7,
+        f"{instructions} instructions, and the kernel takes {MAX_INSTRUCTIONS}",
         "name fewer architectures or fewer conditions on arguments",
     )  # fmt: skip
 

@@ -137,8 +137,15 @@ def mounts() -> list[str]:
 def cgroup_folders(word: str) -> list[str]:
     """Folders of any hierarchy with `word` in their name, and all below them."""
     top = [CGROUPS] if (CGROUPS / "cgroup.procs").exists() else list(CGROUPS.iterdir())
-    walks = (os.walk(hierarchy) for hierarchy in top if hierarchy.is_mount())
-    return sorted({folder for walk in walks for folder, _, _ in walk if word in folder})
+    left = [str(hierarchy) for hierarchy in top if hierarchy.is_mount()]
+    found = set()
+    while left:  # not os.walk, which has no end in sight where somebody nests a thousand of them
+        folder = left.pop()
+        with contextlib.suppress(OSError), os.scandir(folder) as entries:
+            left += [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+        if word in folder:
+            found.add(folder)
+    return sorted(found)
 
 
 def remove_cgroups(word: str) -> None:

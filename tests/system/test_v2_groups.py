@@ -282,7 +282,7 @@ def test_pause(bundle: Bundle) -> None:
     assert "container not paused" in box.runtime("resume", box.id).err
 
 
-@pytest.mark.parametrize("ending", ["kill", "delete"])
+@pytest.mark.parametrize("ending", [pytest.param("kill", marks=pytest.mark.soak), "delete"])
 def test_paused_containers_end(bundle: Bundle, ending: str) -> None:
     """A paused container dies of SIGKILL, and of `delete --force`."""
     box = bundle().up()

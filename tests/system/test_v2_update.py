@@ -71,8 +71,8 @@ def test_flags(box: Box) -> None:
     [
         ({"cpu": {"shares": 1024, "cpus": "7777"}}, ["cpuset.cpus", "cpu.cpus"]),
         ({"unified": {"cpu.weight": "200", "memory.high": "lots"}}, ["memory.high"]),
-        ({"unified": {"cpu.weight": "200", "no.such": "1"}}, ["no.such"]),
-        ({"hugepageLimits": [{"pageSize": "3MB", "limit": 0}]}, ["hugetlb"]),
+        pytest.param({"unified": {"cpu.weight": "200", "no.such": "1"}}, ["no.such"], marks=pytest.mark.soak),
+        pytest.param({"hugepageLimits": [{"pageSize": "3MB", "limit": 0}]}, ["hugetlb"], marks=pytest.mark.soak),
     ],
     ids=["cpuset", "unified", "file", "page-size"],
 )  # fmt: skip
@@ -122,9 +122,7 @@ def test_disk(box: Box) -> None:
     device = disk()
     major, minor = (int(part) for part in device.split(":"))
     for rate, line in ((MB, f"{device} rbps={MB} wbps=max riops=max wiops=max"), (0, "")):
-        result = update(
-            box, blockIO={"throttleReadBpsDevice": [{"major": major, "minor": minor, "rate": rate}]}
-        )
+        result = update(box, blockIO={"throttleReadBpsDevice": [{"major": major, "minor": minor, "rate": rate}]})
         assert result.ok, result
         assert holds(box, {"io.max": line})
 

@@ -1,0 +1,53 @@
+"""The pid file: whole or not there, and nothing beside it."""
+
+from __future__ import annotations
+
+import errno
+import posix
+from pathlib import Path
+
+import pytest
+
+from pyrunc.lifecycle import write_pid_file
+from pyrunc.specs.errors import Failure
+
+
+@pytest.fixture(params=[True, False], ids=["nameless", "renamed"], autouse=True)
+def nameless(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """File systems that know files without a name, and those that do not."""
+    plain = posix.open
+
+    def refuse(path: str, flags: int, *args: int, **words: int) -> int:
+        if flags & posix.O_TMPFILE == posix.O_TMPFILE:
+            raise OSError(errno.EOPNOTSUPP, "no nameless files")
+        return plain(path, flags, *args, **words)
+
+    if not request.param:
+        monkeypatch.setattr(posix, "open", refuse)
+
+
+def test_pid_file(tmp_path: Path) -> None:
+    """The number alone, in the place of what was there, and no other file."""
+    path = tmp_path / "pid"
+    write_pid_file(str(path), 123456)
+    write_pid_file(str(path), 7)
+
+    assert path.read_text() == "7"
+    assert [item.name for item in tmp_path.iterdir()] == ["pid"]
+
+
+def test_link_is_replaced(tmp_path: Path) -> None:
+    """A symbolic link in its place is replaced, and what it leads to stays as it is."""
+    other = tmp_path / "other"
+    other.write_text("precious")
+    (tmp_path / "pid").symlink_to(other)
+    write_pid_file(str(tmp_path / "pid"), 7)
+
+    assert other.read_text() == "precious"
+    assert not (tmp_path / "pid").is_symlink()
+
+
+def test_no_folder(tmp_path: Path) -> None:
+    """A folder that does not exist is an error with its path."""
+    with pytest.raises(Failure, match=r"write the pid file .*/nowhere/pid: ENOENT"):
+        write_pid_file(str(tmp_path / "nowhere/pid"), 7)
