@@ -113,6 +113,9 @@ class Creation:
         self.options = options
         facts = read_facts()
         self.plan = _compile(bundle, id, options, start, facts)
+        if options.warn is not None:
+            for warning in self.plan.warnings:
+                options.warn(warning)
         self.master = -1
         self.record = self._record(id, bundle, facts)
         self.folder: Folder | None = None

@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from pyrunc.specs.errors import PyruncError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 
 class CreateOptions:
     """Options of `create` and `run`. Paths are as the caller gave them, relative to its own working folder."""
@@ -23,6 +27,7 @@ class CreateOptions:
         "preserve_fds",
         "rootless",
         "systemd_cgroup",
+        "warn",
     )
 
     def __init__(
@@ -39,6 +44,7 @@ class CreateOptions:
         no_subreaper: bool = False,
         systemd_cgroup: bool = False,
         rootless: str = "auto",  # "true", "false" or "auto": pass over errors of cgroup permissions
+        warn: Callable[[str], None] | None = None,  # gets a sentence on whatever was asked for and is left out
     ) -> None:
         self.bundle = bundle
         self.console_socket = console_socket
@@ -51,6 +57,7 @@ class CreateOptions:
         self.no_subreaper = no_subreaper
         self.systemd_cgroup = systemd_cgroup
         self.rootless = rootless
+        self.warn = warn
 
 
 class ExecOptions:

@@ -62,6 +62,7 @@ def create_options(context: Context, given: Given) -> CreateOptions:
         no_subreaper=given.switch("no-subreaper"),
         systemd_cgroup=context.systemd_cgroup,
         rootless=context.rootless,
+        warn=context.log.warning,
     )
 
 

@@ -129,17 +129,15 @@ def processes(folder: str) -> set[int]:
 
 
 def below(folder: str) -> list[str]:
-    """All cgroups below the folder, parents before children."""
-    found = []
-    try:
-        entries = list(posix.scandir(folder))
-    except OSError:
-        return []
-    for entry in entries:
-        if entry.is_dir(follow_symlinks=False):
-            path = f"{folder}/{entry.name}"
-            found += [path, *below(path)]
-    return found
+    """All cgroups below the folder, parents before children, however deep a container has nested them."""
+    found = [folder]
+    for path in found:  # grows while it is walked
+        try:
+            entries = list(posix.scandir(path))
+        except OSError:
+            continue
+        found += [f"{path}/{entry.name}" for entry in entries if entry.is_dir(follow_symlinks=False)]
+    return found[1:]
 
 
 def read(path: str) -> str | None:

@@ -23,9 +23,8 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t limit, unsigne
 
 static void read_text(const struct plan *plan, char kind, const struct text *text, int room) {
     assert(text->bytes >= plan->bytes && text->bytes + text->length <= plan->bytes + plan->length);
-    volatile char sum = 0;
     for (uint32_t at = 0; at < text->length; at++)
-        sum ^= text->bytes[at];
+        *(volatile const char *)(text->bytes + at); /* every byte can be read */
     if (kind == 's')
         assert(strlen(text->bytes) + 1 == text->length);
     if (kind != 'l')
