@@ -17,6 +17,8 @@ def test_below_is_not_bounded_by_the_stack(tmp_path: Path) -> None:
         os.mkdir(path)
 
     found = below(str(tmp_path))
+    for folder in reversed(found):  # pytest's own way of cleaning up is one that recurses
+        os.rmdir(folder)
 
     assert len(found) == depth
     assert found == sorted(found, key=len)
