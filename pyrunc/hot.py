@@ -27,11 +27,20 @@ def boot(modules):
         found = posix.stat(path)
         if found.st_mtime_ns != time or found.st_size != size:
             return False
-    if not modules[1][1].startswith(paths[0] + "/pyrunc/"):  # a copied environment, whose original still exists
+    if not modules[-1][1].startswith(paths[0] + "/pyrunc/"):  # a copied environment, whose original still exists
         return False
     loaded = sys.modules
     kind = type(sys)
     for name, path, _, _, package, code in modules:
+        if code is None:
+            import _imp
+            class spec:
+                pass
+            spec.name = name
+            spec.origin = path
+            loaded[name] = module = _imp.create_dynamic(spec)
+            _imp.exec_dynamic(module)
+            continue
         module = loaded[name] = kind(name)
         module.__file__ = path
         parent = name.rpartition(".")[0]
@@ -62,6 +71,11 @@ def refresh() -> None:
     try:
         # __future__ is a real module, and the only one of the standard library that would have to be looked for.
         modules = [_entry(name) for name in ("__future__", *_in_order(names))]
+        # The same for _json, which most Pythons have as a library of its own: found once, loaded from there.
+        library = getattr(sys.modules.get("_json"), "__file__", None)
+        if library:
+            found = os.stat(library)
+            modules.insert(0, ("_json", library, found.st_mtime_ns, found.st_size, False, None))
         with open(hidden, "wb") as file:
             file.write(marshal.dumps((compile(BOOT, "pyrunc.hot", "exec"), modules)))
         os.rename(hidden, target)
@@ -69,7 +83,7 @@ def refresh() -> None:
         pass  # a cache that cannot be written is no error
 
 
-def _entry(name: str) -> tuple[str, str, int, int, bool, CodeType]:
+def _entry(name: str) -> tuple[str, str, int, int, bool, CodeType | None]:
     path = sys.modules[name].__file__
     assert path is not None
     found = os.stat(path)
