@@ -12,6 +12,16 @@ import posix
 from pyrunc.specs.errors import Failure
 
 
+def hand_on(master: int, socket: str) -> int:
+    """A new terminal goes to the console socket, if there is one; else it is made fit to be relayed, and kept. Returns
+    the master that is kept, or -1."""
+    if socket:
+        send_console(socket, master)
+        return -1
+    keep_newlines(master)
+    return master
+
+
 def send_console(path: str, master: int, name: str = "/dev/pts/ptmx") -> None:
     """Sends `master` to the socket at `path`, however long that path is, and closes it here."""
     try:

@@ -102,16 +102,9 @@ class Joining:
             raise PyruncError("cannot exec in a stopped container")
 
     def _console(self, launch: Launch, operation: Operation) -> None:
-        master = launch.take_received()
-        if self.options.console_socket:
-            from pyrunc.console import send_console
+        from pyrunc.console import hand_on
 
-            send_console(self.options.console_socket, master)
-        else:
-            from pyrunc.console import keep_newlines
-
-            keep_newlines(master)
-            self.master = master
+        self.master = hand_on(launch.take_received(), self.options.console_socket)
 
 
 def chosen_process(spec: Spec, options: ExecOptions) -> Process:

@@ -190,16 +190,9 @@ class Creation:
         run_hooks(kind, hooks.prestart if kind == "prestart" else hooks.create_runtime, self.record, "creating")
 
     def _console(self, launch: Launch, operation: Operation) -> None:
-        master = launch.take_received()
-        if self.options.console_socket:
-            from pyrunc.console import send_console
+        from pyrunc.console import hand_on
 
-            send_console(self.options.console_socket, master)
-        else:
-            from pyrunc.console import keep_newlines
-
-            keep_newlines(master)
-            self.master = master
+        self.master = hand_on(launch.take_received(), self.options.console_socket)
 
     # -- the record and the way back -----------------------------------------------------------------------------------
 
