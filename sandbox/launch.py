@@ -264,6 +264,12 @@ class Launch:
         except OSError as error:
             raise self._failed(operation, error) from None
 
+    def _network(self, operation: Operation) -> None:
+        from pyrunc.sandbox.network import move_device
+
+        source, name = (str(value) for value in operation.values)
+        move_device(self.pid, source, name, operation.pointer)
+
     def _enter_cgroups(self, operation: Operation) -> None:
         pid = str(self.pid).encode()
         for folder in operation.values[0]:  # type: ignore[union-attr]
@@ -299,6 +305,7 @@ HOST: dict[str, Handler] = {
     "launch": Launch._launch,
     "id_maps": Launch._id_maps,
     "enter_cgroups": Launch._enter_cgroups,
+    "network": Launch._network,
     "await": Launch._await,
     "answer": Launch._answer,
 }

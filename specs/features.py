@@ -56,7 +56,7 @@ def features(
             "selinux": {"enabled": False},
             "intelRdt": {"enabled": False},
             "mountExtensions": {"idmap": {"enabled": False}},
-            "netDevices": {"enabled": False},
+            "netDevices": {"enabled": True},
         },
         "annotations": dict(annotations or {}),
         "potentiallyUnsafeConfigAnnotations": list(UNSAFE_ANNOTATIONS),

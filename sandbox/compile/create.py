@@ -17,7 +17,7 @@ from pyrunc.sandbox.compile.process import (
     raise_limits,
     seal,
 )  # fmt: skip
-from pyrunc.sandbox.plan import Plan, host, op, sync
+from pyrunc.sandbox.plan import RENDEZVOUS_NUMBER, Plan, host, op, sync
 from pyrunc.specs.errors import Failure
 
 TYPE_CHECKING = False
@@ -77,7 +77,7 @@ def compile_create(spec: Spec, facts: Facts, request: Request) -> Plan:
         plan.init.append(op("undumpable", ""))
     raise_limits(plan, process)
     flags = namespaces(plan, spec, facts, request.rootfs, "cgroup" if entered.into else "", entered.enter)
-    isolate(plan, spec, request, flags)
+    isolate(plan, spec, facts, request, flags)
     root(plan, spec, request.rootfs, flags)
     deferred = mounts(plan, spec, facts, flags)
     devices(plan, spec, facts, request)
@@ -130,7 +130,7 @@ def delegate(plan: Plan, spec: Spec, folder: str) -> None:
         plan.host.append(host("delegate", "linux.namespaces", uid, folder))
 
 
-def isolate(plan: Plan, spec: Spec, request: Request, flags: int) -> None:
+def isolate(plan: Plan, spec: Spec, facts: Facts, request: Request, flags: int) -> None:
     """What belongs to the new namespaces and needs no file system."""
     init = plan.init
     # A session of its own before anything else: no signal of the caller's terminal may reach a half-made container.
@@ -139,10 +139,27 @@ def isolate(plan: Plan, spec: Spec, request: Request, flags: int) -> None:
         init.append(op("session_keyring", "", f"_ses.{request.id}", tolerate="unsupported_ok denied_ok"))
     if flags & CLONE_FLAGS["network"]:
         init.append(op("loopback_up", "linux.namespaces"))
+    if spec.linux.net_devices:
+        network_devices(plan, spec, facts)
     if spec.hostname:
         init.append(op("hostname", "hostname", spec.hostname))
     if spec.domainname:
         init.append(op("domainname", "domainname", spec.domainname))
+
+
+def network_devices(plan: Plan, spec: Spec, facts: Facts) -> None:
+    """Devices of the host that are moved into the container, before its hooks and mounts (config-linux.md)."""
+    if facts.rootless:
+        raise Failure(
+            "move network devices", "linux.netDevices", detail="unable to move network devices in a rootless container",
+            hint="an engine's network helper can join the container's network namespace instead",
+        )  # fmt: skip
+    number = RENDEZVOUS_NUMBER["network"]
+    plan.init.append(sync("network", "linux.netDevices", "isolate"))
+    plan.host.append(host("await", "linux.netDevices", number))
+    for source, device in spec.linux.net_devices.items():
+        plan.host.append(host("network", f'linux.netDevices["{source}"]', source, device.name or source))
+    plan.host.append(host("answer", "linux.netDevices", number))
 
 
 def start(plan: Plan, spec: Spec, request: Request, console_slot: str) -> None:
@@ -179,7 +196,6 @@ def refuse_unsupported(spec: Spec) -> None:
         (linux.intel_rdt, "linux.intelRdt"),
         (linux.memory_policy, "linux.memoryPolicy"),
         (linux.time_offsets, "linux.timeOffsets"),
-        (linux.net_devices, "linux.netDevices"),
     )
     for value, pointer in asked:
         if value:

@@ -59,7 +59,7 @@ PROCESS = (
     Lie("priority of I/O", (("set", "process.ioPriority", {"class": "IOPRIO_CLASS_IDLE", "priority": 1}),), "cannot apply process.ioPriority (process.ioPriority): this release does not support it", valid=True),
     Lie("personality", (("set", "linux.personality", {"domain": "LINUX32"}),), "cannot apply linux.personality (linux.personality): this release does not support it", valid=True),
     Lie("Intel RDT", (("set", "linux.intelRdt", {"closID": "a"}),), "cannot apply linux.intelRdt (linux.intelRdt): this release does not support it", valid=True),
-    Lie("network devices", (("set", "linux.netDevices", {"eth99": {}}),), "cannot apply linux.netDevices (linux.netDevices): this release does not support it", valid=True),
+    Lie("network devices", (("set", "linux.netDevices", {"eth99": {}}),), "{started}cannot move network device eth99 into the container (linux.netDevices[\"eth99\"]): ENODEV: no such device", valid=True),
 )
 
 CGROUPS = (
