@@ -67,7 +67,7 @@ soak: setup
 	for round in $$(seq $(ROUNDS)); do $(BIN)/python -m pytest -q -x tests/system || exit 1; done
 
 sanitize: setup
-	$(BIN)/python -m pytest -m soak tests/native/test_sanitized.py
+	$(BIN)/python -m pytest tests/native/test_sanitized.py
 
 clean:
 	rm -rf build dist .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info .venv/installed

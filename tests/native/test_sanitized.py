@@ -21,10 +21,10 @@ CHECKED = "-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all"
 OPTIONS = """const char *__asan_default_options(void);
 const char *__asan_default_options(void) { return "detect_leaks=0"; }
 """
-# These measure time, which the sanitizers take much of.
-TIMED = "not state_is_fast and not output_of_a_terminal"
+# These measure time and memory, which the sanitizers take much of.
+TIMED = "not state_is_fast and not memory"
 
-pytestmark = [pytest.mark.soak, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
 def library(name: str) -> str:
