@@ -130,8 +130,24 @@ def work(lines: TextIO) -> None:
     job = json.loads(line)
     os.setresgid(0, 0, 0)
     os.setresuid(0, 0, 0)
+    settle()
     make(job["source"], job["bundle"], job["platform"], True, lambda text: say(lines, warning=text), job["maps"])
     say(lines, done=True)
+
+
+def settle() -> None:
+    """This process lives as long as an image takes: it has a name, gains nothing by a setuid program of the image, and
+    ends, tidily, when the command that it works for is killed. By python-prctl, where that is installed (the extra
+    `prctl`)."""
+    import signal
+
+    try:
+        import prctl
+    except ImportError:
+        return
+    prctl.set_name("pyrunc-unpack")
+    prctl.set_no_new_privs(1)
+    prctl.set_pdeathsig(signal.SIGTERM)  # after the change of ids, which takes it away
 
 
 def enter_user_namespace() -> None:

@@ -240,6 +240,34 @@ def test_ended_in_the_middle(some: User, image: Path, place: Path) -> None:
     assert [path.name for path in place.iterdir()] == ["archive"]
 
 
+def test_killed_in_the_middle(some: User, image: Path, place: Path) -> None:
+    """When the command is killed the process in the user namespace ends too, and removes the half-made bundle."""
+    pytest.importorskip("prctl", reason="python-prctl is not installed")
+    pipe = place / "archive"
+    os.mkfifo(pipe)
+    own(pipe, some.uid)
+    argv = [*some.argv, default_command(), "image", "unpack", f"oci-archive:{pipe}", str(place / "box")]
+    running = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=some.home)
+    assert eventually(lambda: "pyrunc-unpack" in names_of(host.descendants(running.pid)))
+
+    running.kill()
+    running.wait(20)
+
+    assert eventually(lambda: "pyrunc-unpack" not in names_of(host.children(os.getpid())))
+    assert eventually(lambda: [path.name for path in place.iterdir()] == ["archive"])
+
+
+def names_of(pids: list[int]) -> list[str]:
+    found = []
+    for pid in pids:
+        try:
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+                found.append(Path(f"/proc/{pid}/comm").read_text().strip())
+        except OSError:
+            pass  # it has ended meanwhile
+    return found
+
+
 def test_root_of_a_user_namespace(some: User, image: Path, place: Path) -> None:
     """Who is root of a user namespace already makes no other one: owners are those of that namespace, and what it has
     no id for is noted."""
