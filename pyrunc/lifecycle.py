@@ -201,7 +201,7 @@ class Creation:
         return Record(
             id=id, oci_version=spec.oci_version, bundle=bundle.path, rootfs=bundle.rootfs, created=timestamp(),
             annotations=json_object(spec.annotations), freezer=self.plan.freezer, cgroups=self.plan.folders,
-            needs=_needs(spec, self.options),
+            needs=_needs(spec),
         )  # fmt: skip
 
     def _fail(self, error: BaseException) -> NoReturn:
@@ -261,7 +261,7 @@ class Creation:
         run_every_hook("poststop", hooks.poststop if hooks else (), self.record, "stopped")
 
 
-def _needs(spec: Spec, options: CreateOptions) -> list[str]:
+def _needs(spec: Spec) -> list[str]:
     needs = []
     if spec.hooks is not None:
         if spec.hooks.poststart:
@@ -270,8 +270,6 @@ def _needs(spec: Spec, options: CreateOptions) -> list[str]:
             needs.append("poststop")
     if not any(item.type == "pid" and not item.path for item in spec.linux.namespaces):
         needs.append("shared-pidns")
-    if options.systemd_cgroup:
-        needs.append("systemd")
     return needs
 
 

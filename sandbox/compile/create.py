@@ -99,6 +99,11 @@ def compile_create(spec: Spec, facts: Facts, request: Request) -> Plan:
 def cgroup(plan: Plan, spec: Spec, facts: Facts, request: Request) -> CgroupPlan:
     """The cgroup with its limits, all before there is a process, so that no process ever runs without them."""
     linux = spec.linux
+    if request.systemd_cgroup:
+        raise Failure(
+            "make the cgroup by systemd", "linux.cgroupsPath", detail="this release does not support --systemd-cgroup",
+            hint="leave the flag out: pyrunc makes the cgroup itself",
+        )  # fmt: skip
     made = compile_cgroup(linux.resources, linux.cgroups_path, facts.layout, request.id, rootless=facts.rootless)
     for name, pointer, values, tolerance in made.steps:
         plan.host.append(host(name, pointer, *values, tolerate=tolerance))

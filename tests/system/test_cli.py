@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import subprocess
 from datetime import datetime
 from pathlib import Path
 
@@ -221,6 +222,23 @@ def test_private_state(bundle: Bundle) -> None:
 
     assert mode & 0o066 == 0
     assert mode & 0o077 == 0 or box.runtime.kind != "pyrunc"
+
+
+@pytest.mark.only("pyrunc")
+def test_systemd_cgroup_is_not_passed_over(bundle: Bundle) -> None:
+    """A cgroup that systemd was to make is not made in another way without a word."""
+    box = bundle("true")
+    box.write()
+
+    result = subprocess.run(
+        [*box.runtime.command, "--systemd-cgroup", "run", "--bundle", str(box.folder), box.id],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert result.returncode == 1
+    assert "this release does not support --systemd-cgroup" in result.stderr
 
 
 @pytest.mark.only("pyrunc")
