@@ -49,6 +49,8 @@ class Options:
         self.set = self.clear = self.rec_set = self.rec_clear = self.propagation = 0
         self.iversion = False
         self.data: list[str] = []
+        if mount.uid_mappings or mount.gid_mappings:  # with or without the option: ids would be the wrong ones
+            raise _unsupported(mount, "id mappings")
         for option in mount.options:
             self._add(option, mount)
 
@@ -72,11 +74,14 @@ class Options:
         elif option == "iversion":
             self.iversion = True
         elif option in UNSUPPORTED:
-            raise Failure(
-                f"mount {mount.destination} with {option}", mount.pointer, detail="this release does not support it"
-            )
+            raise _unsupported(mount, option)
         elif option not in IGNORED and option:
             self.data += [item for item in option.split(",") if item]
+
+
+def _unsupported(mount: Mount, what: str) -> Failure:
+    detail = "this release does not support it"
+    return Failure(f"mount {mount.destination} with {what}", mount.pointer, detail=detail)
 
 
 def mounts(plan: Plan, spec: Spec, facts: Facts, flags: int) -> list[tuple[str, str]]:
