@@ -28,11 +28,11 @@ class Bundle:
         self.spec = spec
 
 
-def load_bundle(path: str) -> Bundle:
+def load_bundle(path: str, document: str = "") -> Bundle:
     """The bundle in folder `path`. Raises Invalid for a document that breaks the specification, Failure for a file that
-    cannot be read; both before anything has been done."""
+    cannot be read; both before anything has been done. `document` is a file to read instead of its config.json."""
     path = absolute(path)
-    config = read_config(f"{path}/config.json")
+    config = read_config(document or f"{path}/config.json")
     spec = decode_spec(config)
     check(spec)
     for mount in spec.mounts:

@@ -77,8 +77,15 @@ class Joining:
 
     def carry_out(self) -> None:
         """Until exec has happened; ends what it started when something fails."""
+        receivers = None
+        if self.options.pidfd_socket:
+            from pyrunc.pidfd import Receivers
+
+            receivers = Receivers(self.options.pidfd_socket)
         try:
             self.launch.run()
+            if receivers is not None:
+                receivers.send(self.launch.pid, "setns")
             self.launch.finish()
             if self.options.pid_file:
                 write_pid_file(self.options.pid_file, self.launch.pid)

@@ -30,11 +30,12 @@ if TYPE_CHECKING:
     from pyrunc.store import Folder
 
 SIGKILL = 9
+PIDFD_RECEIVER = "run.oci.pidfd_receiver"  # crun's annotation: a socket that gets a pidfd of the container's init
 
 
 def create(root: str, id: str, bundle: str, options: CreateOptions) -> None:
     """Makes the container and leaves its init waiting for `start`. No process of ours is left."""
-    container = Creation(root, id, load_bundle(bundle), options, "socket")
+    container = Creation(root, id, load_bundle(bundle, options.config), options, "socket")
     container.carry_out()
     container.launch.close()
     container.close()
@@ -43,7 +44,7 @@ def create(root: str, id: str, bundle: str, options: CreateOptions) -> None:
 def run(root: str, id: str, bundle: str, options: CreateOptions) -> int:
     """Makes the container and starts it. Detached: returns 0 once the program runs. In the foreground this process
     becomes the waiter, whose exit code is the program's; it does not return then."""
-    container = Creation(root, id, load_bundle(bundle), options, "inline")
+    container = Creation(root, id, load_bundle(bundle, options.config), options, "inline")
     if options.detach:
         container.carry_out()
         container.finish()
@@ -75,7 +76,7 @@ def execute(root: str, id: str, options: ExecOptions) -> int:
 
 def plan_for(bundle: str, id: str, options: CreateOptions) -> Plan:
     """The plan that `create` would carry out on this host now; nothing is changed."""
-    loaded = load_bundle(bundle)
+    loaded = load_bundle(bundle, options.config)
     plan = _compile(loaded, id, options, "socket", read_facts())
     return plan
 
@@ -129,9 +130,17 @@ class Creation:
 
     def carry_out(self) -> None:
         """Everything up to the answer to `ready`; raises after undoing."""
+        receivers = None
+        receiver = self.bundle.spec.annotations.get(PIDFD_RECEIVER, "")
+        if self.options.pidfd_socket or receiver:
+            from pyrunc.pidfd import Receivers
+
+            receivers = Receivers(self.options.pidfd_socket, receiver)
         self.folder = self.store.create(self.record.id)
         try:
             self.launch.run()
+            if receivers is not None:
+                receivers.send(self.launch.pid, "standard")
             if self.options.pid_file:
                 write_pid_file(self.options.pid_file, self.launch.pid)
         except BaseException as error:

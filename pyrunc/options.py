@@ -17,6 +17,7 @@ class CreateOptions:
 
     __slots__ = (
         "bundle",
+        "config",
         "console_socket",
         "detach",
         "keep",
@@ -24,6 +25,7 @@ class CreateOptions:
         "no_pivot",
         "no_subreaper",
         "pid_file",
+        "pidfd_socket",
         "preserve_fds",
         "rootless",
         "systemd_cgroup",
@@ -34,7 +36,9 @@ class CreateOptions:
         self,
         *,
         bundle: str = ".",
+        config: str = "",  # a document to take instead of the bundle's config.json
         console_socket: str = "",
+        pidfd_socket: str = "",
         pid_file: str = "",
         no_pivot: bool = False,
         no_new_keyring: bool = False,
@@ -47,8 +51,10 @@ class CreateOptions:
         warn: Callable[[str], None] | None = None,  # gets a sentence on whatever was asked for and is left out
     ) -> None:
         self.bundle = bundle
+        self.config = config
         self.console_socket = console_socket
         self.pid_file = pid_file
+        self.pidfd_socket = pidfd_socket
         self.no_pivot = no_pivot
         self.no_new_keyring = no_new_keyring
         self.preserve_fds = preserve_fds
@@ -80,6 +86,7 @@ class ExecOptions:
         "no_new_privs",
         "no_subreaper",
         "pid_file",
+        "pidfd_socket",
         "preserve_fds",
         "process_file",
         "process_label",
@@ -104,6 +111,7 @@ class ExecOptions:
         detach: bool = False,
         pid_file: str = "",
         console_socket: str = "",
+        pidfd_socket: str = "",
         preserve_fds: int = 0,
         cgroup: list[str] | None = None,  # `PATH`, or `CONTROLLER[,CONTROLLER]:PATH` on cgroup v1
         ignore_paused: bool = False,
@@ -122,6 +130,7 @@ class ExecOptions:
         self.apparmor = apparmor
         self.detach = detach
         self.pid_file = pid_file
+        self.pidfd_socket = pidfd_socket
         self.console_socket = console_socket
         self.preserve_fds = preserve_fds
         self.cgroup = cgroup or []

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 CREATE_FLAGS: tuple[Flag, ...] = (
     ("bundle, b", TEXT, "folder of the bundle (default: the current one)"),
     ("console-socket", TEXT, "AF_UNIX socket that gets the master side of the container's terminal"),
-    ("pidfd-socket", TEXT, "not supported by this version"),
+    ("config, f", TEXT, "the document, instead of the bundle's config.json"),
+    ("pidfd-socket", TEXT, "AF_UNIX socket that gets a pidfd of the container's first process"),
     ("pid-file", TEXT, "file to write the process id to"),
     ("no-pivot", SWITCH, "move and chroot instead of pivot_root, for a rootfs on a ramdisk"),
     ("no-new-keyring", SWITCH, "keep the caller's session keyring"),
@@ -49,10 +50,11 @@ def run(context: Context, given: Given) -> int:
 
 def create_options(context: Context, given: Given) -> CreateOptions:
     """The flags of `create` and `run` as a value."""
-    refuse_pidfd_socket(given)
     return CreateOptions(
         bundle=real_folder(given.text("bundle") or "."),
+        config=given.text("config"),
         console_socket=given.text("console-socket"),
+        pidfd_socket=given.text("pidfd-socket"),
         pid_file=given.text("pid-file"),
         no_pivot=given.switch("no-pivot"),
         no_new_keyring=given.switch("no-new-keyring"),
@@ -64,12 +66,6 @@ def create_options(context: Context, given: Given) -> CreateOptions:
         rootless=context.rootless,
         warn=context.log.warning,
     )
-
-
-def refuse_pidfd_socket(given: Given) -> None:
-    """Known, so that it is not mistaken for a typing error; whoever gives it waits for a message."""
-    if given.text("pidfd-socket"):
-        raise Failure("send a pidfd", detail="this release does not support --pidfd-socket")
 
 
 def count_of_fds(given: Given) -> int:

@@ -15,13 +15,24 @@ COMMAND = Command(
     "<container-id>",
     minimum=1,
     maximum=1,
-    flags=(("force, f", SWITCH, "end the container by SIGKILL if it has not ended; no container is no error"),),
+    flags=(
+        ("force, f", SWITCH, "end the container by SIGKILL if it has not ended; no container is no error"),
+        ("regex, r", SWITCH, "<container-id> is a regular expression: every container whose id it is found in"),
+    ),
 )
 
 
 def run(context: Context, given: Given) -> int:
     from pyrunc import manage
 
-    for warning in manage.delete(context.root, given.arguments[0], force=given.switch("force")):
-        context.log.warning(warning)
+    def delete(id: str) -> None:
+        for warning in manage.delete(context.root, id, force=given.switch("force")):
+            context.log.warning(warning)
+
+    if given.switch("regex"):
+        from pyrunc.cli.each import each
+
+        each(context.root, given.arguments[0], delete)
+    else:
+        delete(given.arguments[0])
     return 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyrunc.cli.create import count_of_fds, refuse_pidfd_socket
+from pyrunc.cli.create import count_of_fds
 from pyrunc.cli.options import LIST, NUMBER, SWITCH, TEXT, Command
 from pyrunc.options import ExecOptions
 from pyrunc.specs.errors import PyruncError
@@ -20,7 +20,7 @@ COMMAND = Command(
     stops=True,
     flags=(
         ("console-socket", TEXT, "AF_UNIX socket that gets the master side of the process's terminal"),
-        ("pidfd-socket", TEXT, "not supported by this version"),
+        ("pidfd-socket", TEXT, "AF_UNIX socket that gets a pidfd of the process"),
         ("cwd", TEXT, "working folder in the container"),
         ("env, e", LIST, "NAME=VALUE, over what config.json has; may be repeated"),
         ("tty, t", SWITCH, "give it a terminal"),
@@ -54,7 +54,6 @@ def run(context: Context, given: Given) -> int:
     id, *args = given.arguments
     if not args and not given.has("process"):
         raise PyruncError("exec args cannot be empty")
-    refuse_pidfd_socket(given)
     options = ExecOptions(
         args=args,
         process_file=given.text("process"),
@@ -70,6 +69,7 @@ def run(context: Context, given: Given) -> int:
         detach=given.switch("detach"),
         pid_file=given.text("pid-file"),
         console_socket=given.text("console-socket"),
+        pidfd_socket=given.text("pidfd-socket"),
         preserve_fds=count_of_fds(given),
         cgroup=given.list("cgroup"),
         ignore_paused=given.switch("ignore-paused"),

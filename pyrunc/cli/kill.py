@@ -15,7 +15,10 @@ COMMAND = Command(
     "<container-id> [signal]",
     minimum=1,
     maximum=2,
-    flags=(("all, a", SWITCH, ""),),  # as old engines call it
+    flags=(
+        ("all, a", SWITCH, "to every process of the container, which may have ended"),
+        ("regex, r", SWITCH, "<container-id> is a regular expression: to every container whose id it is found in"),
+    ),
     details="""
 [signal] is a name or a number: KILL, SIGKILL, 9, SIGRTMIN+3. Where a container shares the PID namespace of others,
 SIGKILL ends all of its processes, not the first alone.
@@ -29,5 +32,12 @@ def run(context: Context, given: Given) -> int:
     from pyrunc import manage
 
     id, *signal = given.arguments
-    manage.kill(context.root, id, signal[0] if signal else "TERM", everything=given.switch("all"))
+    name = signal[0] if signal else "TERM"
+    everything = given.switch("all")
+    if given.switch("regex"):
+        from pyrunc.cli.each import each
+
+        each(context.root, id, lambda found: manage.kill(context.root, found, name, everything))
+    else:
+        manage.kill(context.root, id, name, everything)
     return 0

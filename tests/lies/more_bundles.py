@@ -160,7 +160,7 @@ CALLS = (
     Lie("pid file is a folder", (), "{started}cannot write the pid file {bundle}/rootfs: EISDIR: is a directory", valid=True, flags=("--pid-file", "{bundle}/rootfs")),
     Lie("descriptor to preserve is not open", (), "{started}cannot pass on file descriptor 42: unable to stat preserved-fd: EBADF: bad file descriptor", valid=True, flags=("--preserve-fds", "40")),
     Lie("too many descriptors to preserve", (), "invalid value for --preserve-fds: 9999999", flags=("--preserve-fds", "9999999"), valid=True),
-    Lie("pidfd socket missing", (), "cannot send a pidfd: this release does not support --pidfd-socket", valid=True, flags=("--pidfd-socket", "{bundle}/nothing")),
+    Lie("pidfd socket missing", (), "cannot send a pidfd to {bundle}/nothing: ENOENT: no such file or directory", valid=True, flags=("--pidfd-socket", "{bundle}/nothing")),
 )
 
 COUNTS = (
