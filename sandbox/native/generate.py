@@ -20,9 +20,10 @@ HEAD = """\
 #include <stdint.h>
 """
 SHAPES = """\
-/* Kinds of an operation's fields, a letter each: u i o among the numbers, s b l among the texts. */
+/* Kinds of an operation's fields, a letter each: u i o among the numbers, s b l among the texts. Codes that nothing
+ * has are not `known`. */
 struct shape {
-    uint8_t phase;
+    uint8_t known, phase;
     char numbers[MAX_NUMBERS + 1];
     char texts[MAX_TEXTS + 1];
 };
@@ -47,11 +48,12 @@ def header(table: dict[str, Any]) -> str:
             indices += [f"    {', '.join(words)},"] if words else []
         kinds = ["".join(kind for kind, _ in group) for group in (numbers, texts)]
         place = f"PHASE_{phase.upper()}" if phase else "PHASE_ANY"
-        shapes.append(f'    [OPERATION_{name.upper()}] = {{{place}, "{kinds[0]}", "{kinds[1]}"}},')
+        shapes.append(f'    [OPERATION_{name.upper()}] = {{1, {place}, "{kinds[0]}", "{kinds[1]}"}},')
     lines = [HEAD]
     lines += _enum("operation_code", [f"OPERATION_{name.upper()} = {entry[0]}" for name, entry in operations.items()])
     lines += _enum("phase", [*phases, "PHASE_COUNT", "PHASE_ANY = 255"])
     lines += _enum("tolerance", [f"{name.upper()} = {bit}" for name, bit in table["TOLERANCES"].items()])
+    lines += _enum("", [f"ALL_TOLERANCES = {sum(table['TOLERANCES'].values())}"])
     lines += _enum("rendezvous", [f"RENDEZVOUS_{name.upper()}" for name in table["RENDEZVOUS"]])
     count = max(entry[0] for entry in operations.values()) + 1
     lines += _enum("", [f"OPERATION_COUNT = {count}", f"MAX_NUMBERS = {most[0]}", f"MAX_TEXTS = {most[1]}"])
