@@ -2,6 +2,7 @@
 
     cffi modules     every sandbox/native/build_*.py         -> pyrunc/sandbox/native/_*.abi3.so
     launcher, waiter sandbox/native/launcher, .../front      -> pyrunc/sandbox/native/bin/
+    python3.x        sandbox/native/interpreter.c            -> the same, where Python comes as a static library
     front            sandbox/native/front                    -> the scripts folder, as `pyrunc`
 
 An editable install (pip install -e) builds in place. PYRUNC_NO_FRONT=1, or a compiler that cannot build the front,
@@ -13,10 +14,13 @@ from __future__ import annotations
 
 import ast
 import glob
+import marshal
 import os
 import shlex
 import subprocess
 import sys
+import sysconfig
+import tempfile
 
 from setuptools import setup
 from setuptools.command.build_ext import build_ext
@@ -46,6 +50,8 @@ PROGRAMS = {
     "launcher": [*sorted(glob.glob(f"{NATIVE}/launcher/*.c")), f"{NATIVE}/path.c"],
     "waiter": [*(f"{NATIVE}/front/{name}.c" for name in ("waiter", "terminal")), *SHARED],
 }
+
+INTERPRETER, BOOT = f"{NATIVE}/interpreter.c", "pyrunc/boot.py"
 
 # Which Debian package a cffi module needs, said when it cannot be built.
 LIBRARIES = {"pyrunc.sandbox.native._seccomp": "libseccomp-dev (the library and its header seccomp.h)"}
@@ -100,14 +106,46 @@ def compile_program(sources: list[str], target: str, defines: dict[str, str] | N
         print(f"warning: {name} is linked dynamically, because there is no static C library", file=sys.stderr)
 
 
+def compile_interpreter(folder: str) -> None:
+    """Links Python into our own program (interpreter.c), or leaves it out: everything works without it, more slowly."""
+    folder_of, library, *asked = (
+        sysconfig.get_config_var(name) or "" for name in ("LIBPL", "LIBRARY", "LIBS", "MODLIBS", "SYSLIBS")
+    )
+    library = os.path.join(folder_of, library)
+    if not library.endswith(".a") or not os.path.exists(library):
+        print(f"warning: no static library of Python ({library}); starts take 2 ms longer", file=sys.stderr)
+        return
+    target = os.path.join(folder, f"python{sys.version_info.major}.{sys.version_info.minor}")
+    with open(os.path.join(TOP, BOOT), encoding="utf-8") as file:
+        code = marshal.dumps(compile(file.read(), "pyrunc.boot", "exec", dont_inherit=True, optimize=2))
+    # As few libraries as can be: each costs the loader 0.1 ms. Named once, in the order that Python gives.
+    names = list(dict.fromkeys(" ".join(asked).split()))
+    shared = [item for item in names if item in ("-lm", "-ldl", "-lpthread", "-lutil") or not item.startswith("-l")]
+    others = [item for item in names if item not in shared]
+    ways = ([f"-l:lib{item[2:]}.a" for item in others], others)
+    with tempfile.TemporaryDirectory() as scratch:
+        with open(os.path.join(scratch, "boot.h"), "w", encoding="ascii") as header:
+            header.write(f"static const unsigned char boot_code[] = {{{', '.join(map(str, code))}}};\n")
+        compiler = [*shlex.split(os.environ.get("CC", "cc")), "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror"]
+        compiler += [f"-I{scratch}", f"-I{sysconfig.get_path('include')}", os.path.join(TOP, INTERPRETER)]
+        for libraries in ways:
+            # Fixed addresses (nothing to relocate), and its symbols visible: modules in files need them.
+            command = [*compiler, "-o", target, "-no-pie", "-rdynamic", "-s", library, *libraries, *shared]
+            result = subprocess.run(command, cwd=TOP, stderr=subprocess.PIPE, text=True)
+            if result.returncode == 0:
+                return
+    print(f"warning: {shlex.join(command)}: {result.stderr}\nstarts take 2 ms longer", file=sys.stderr)
+
+
 class BuildNative(build_ext):
     """The cffi modules, then the programs that go beside them."""
 
     def run(self) -> None:
         super().run()
+        folder = os.path.join(TOP, NATIVE if self.inplace else os.path.join(self.build_lib, "pyrunc", NATIVE), "bin")
         for name, sources in PROGRAMS.items():
-            folder = NATIVE if self.inplace else os.path.join(self.build_lib, "pyrunc", NATIVE)
-            compile_program(sources, os.path.join(TOP, folder, "bin", name))
+            compile_program(sources, os.path.join(folder, name))
+        compile_interpreter(folder)
 
     def build_extension(self, ext: Extension) -> None:
         try:

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <spawn.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -40,19 +39,19 @@ static int sealed_copy(const char *path)
     return -1;
 }
 
+/* fork, because the parent goes on at once: posix_spawn and vfork would hold it until the child has executed, which takes as
+ * long as copying the few pages that we have. */
 static pid_t spawn(int copy, int control)
 {
     char path[32];
     char *const argv[] = {"pyrunc-init", NULL}, *const environment[] = {NULL};
-    posix_spawn_file_actions_t actions;
-    pid_t pid = -1;
     snprintf(path, sizeof path, "/proc/self/fd/%d", copy);
-    if (posix_spawn_file_actions_init(&actions) != 0)
-        return -1;
-    if (posix_spawn_file_actions_adddup2(&actions, control, CONTROL) != 0 ||
-        posix_spawn(&pid, path, &actions, NULL, argv, environment) != 0)
-        pid = -1;
-    posix_spawn_file_actions_destroy(&actions);
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (dup2(control, CONTROL) == CONTROL)
+            execve(path, argv, environment);
+        _exit(127);
+    }
     return pid;
 }
 

@@ -45,6 +45,7 @@ enum { PATHS = 8 * PATH_MAX };
 
 struct python {
     char prefix[PATH_MAX]; /* /usr/local when we are /usr/local/bin/pyrunc */
+    char name[NAME_MAX + 1]; /* python3.11 */
     char program[PATH_MAX];
     char paths[PATHS]; /* for sys.path, with colons */
 };
@@ -151,7 +152,7 @@ static int read_environment(const char *prefix)
 /* Fills PROGRAM and PATHS. False when only Python itself can tell where everything is. */
 static bool find_python(struct python *python)
 {
-    char name[NAME_MAX + 1], folder[PATH_MAX];
+    char *name = python->name, folder[PATH_MAX];
     if (!find_prefix(python) || !find_package(python->prefix, name, folder) || !find_interpreter(python, name))
         return false;
     int environment = read_environment(python->prefix);
@@ -170,6 +171,24 @@ static bool find_python(struct python *python)
     return add_path(python, "%.*s/lib/%s/site-packages", interpreter_prefix, python->program, name) &&
            add_path(python, "/usr/local/lib/%s/dist-packages", name) &&
            add_path(python, "/usr/lib/python3/dist-packages");
+}
+
+/* Python linked into a program of our own (../interpreter.c), for the commands that start a process. It has to be of the
+ * version that we are installed for, and to find that version's library: PREFIX is that of the interpreter behind the
+ * links of a virtual environment. */
+static bool find_own(const struct python *python, const char *folder, char own[PATH_MAX], char prefix[PATH_MAX])
+{
+    char library[PATH_MAX];
+    if (!format(own, PATH_MAX, "%s/pyrunc/sandbox/native/bin/%s", folder, python->name) || access(own, X_OK) < 0 ||
+        !realpath(python->program, prefix))
+        return false;
+    for (int up = 0; up < 2; up++) { /* .../bin/python3.11 */
+        char *slash = strrchr(prefix, '/');
+        if (!slash)
+            return false;
+        *slash = '\0';
+    }
+    return format(library, sizeof library, "%s/lib/%s/os.py", prefix, python->name) && access(library, R_OK) == 0;
 }
 
 static void execute(const char *file, const char *const *head, char *const *arguments)
@@ -203,9 +222,13 @@ void hand_over(char *const *arguments)
     /* A caller may ignore it, which exec passes on; then nobody could wait for a container's process. */
     signal(SIGCHLD, SIG_DFL);
     if (find_python(&python)) {
-        char launcher[32] = "", folder[PATH_MAX];
-        if (starts_process(arguments) && format(folder, sizeof folder, "%.*s", (int)strcspn(python.paths, ":"), python.paths))
+        char launcher[32] = "", folder[PATH_MAX], own[PATH_MAX], prefix[PATH_MAX];
+        if (starts_process(arguments) && format(folder, sizeof folder, "%.*s", (int)strcspn(python.paths, ":"), python.paths)) {
             start_launcher(folder, launcher, sizeof launcher);
+            const char *const whole[] = {"pyrunc", python.program, prefix, python.name, python.paths, launcher, NULL};
+            if (find_own(&python, folder, own, prefix))
+                execute(own, whole, arguments);
+        }
         const char *const head[] = {python.program, "-I", "-S", "-X", "utf8", "-c", program, python.paths, launcher, NULL};
         execute(python.program, head, arguments);
     }

@@ -1,0 +1,182 @@
+/* interpreter.c: Python, linked into a program of our own that starts in half the time.
+ *
+ * The same libpython as the interpreter that pyrunc was built with, but the start stops before the search for modules in files,
+ * codecs and streams, which boot.py finishes when they are needed, and memory that is going to be written is asked for in
+ * one piece instead of a page fault at a time. It runs nothing but pyrunc, and takes no part in what pyrunc does.
+ *
+ *     interpreter EXECUTABLE PREFIX NAME PATHS LAUNCHER ARGUMENTS...
+ *
+ * EXECUTABLE is the ordinary interpreter (sys.executable), PREFIX/lib/NAME the folder of its standard library, PATHS what goes on
+ * sys.path, with colons, LAUNCHER the front's (early.h). The front sees to it that they exist. */
+#define _GNU_SOURCE
+#include <Python.h>
+#include <marshal.h>
+
+#include <signal.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "boot.h" /* boot_code: pyrunc/boot.py, compiled and marshalled by the Python that built us */
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* since Linux 5.14 */
+#endif
+
+enum { EXECUTABLE = 1, PREFIX, NAME, PATHS, LAUNCHER, ARGUMENTS };
+
+extern char __data_start, _end;
+extern int _PySignal_Init(int); /* of libpython; a part of the other half that has to come early */
+
+/* Nearly every page of types and of the modules compiled in is written by the start. What an older kernel cannot do, it does
+ * later. */
+static void populate_data(void)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t begin = (uintptr_t)&__data_start & ~(page - 1), end = ((uintptr_t)&_end + page - 1) & ~(page - 1);
+    madvise((void *)begin, end - begin, MADV_POPULATE_WRITE);
+}
+
+static void *allocate_arena(void *context, size_t size)
+{
+    (void)context;
+    void *arena = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    return arena == MAP_FAILED ? NULL : arena;
+}
+
+static void free_arena(void *context, void *arena, size_t size)
+{
+    (void)context;
+    munmap(arena, size);
+}
+
+static void stop_on(PyStatus status)
+{
+    if (PyStatus_Exception(status))
+        Py_ExitStatusException(status);
+}
+
+static void set(PyConfig *config, wchar_t **field, const char *text)
+{
+    stop_on(PyConfig_SetBytesString(config, field, text));
+}
+
+static void add_search_path(PyConfig *config, const char *prefix, const char *name, const char *rest)
+{
+    char path[4096];
+    if ((size_t)snprintf(path, sizeof path, "%s/lib/%s%s", prefix, name, rest) >= sizeof path)
+        _exit(1);
+    wchar_t *wide = Py_DecodeLocale(path, NULL);
+    if (!wide)
+        _exit(1);
+    stop_on(PyWideStringList_Append(&config->module_search_paths, wide));
+    PyMem_RawFree(wide);
+}
+
+/* Isolated, without `site`, UTF-8: what -I -S -X utf8 say. */
+static void start_half(char **argv)
+{
+    PyPreConfig before;
+    PyPreConfig_InitIsolatedConfig(&before);
+    before.utf8_mode = 1;
+    stop_on(Py_PreInitialize(&before));
+    PyObjectArenaAllocator arenas = {NULL, allocate_arena, free_arena};
+    PyObject_SetArenaAllocator(&arenas);
+
+    PyConfig config;
+    char library[4096];
+    PyConfig_InitIsolatedConfig(&config);
+    config.site_import = 0;
+    config.pathconfig_warnings = 0;
+    config.install_signal_handlers = 1;
+    config._init_main = 0;
+    config.module_search_paths_set = 1;
+    add_search_path(&config, argv[PREFIX], argv[NAME], "");
+    add_search_path(&config, argv[PREFIX], argv[NAME], "/lib-dynload");
+    if ((size_t)snprintf(library, sizeof library, "%s/lib/%s", argv[PREFIX], argv[NAME]) >= sizeof library)
+        _exit(1);
+    set(&config, &config.executable, argv[EXECUTABLE]);
+    set(&config, &config.base_executable, argv[EXECUTABLE]);
+    set(&config, &config.prefix, argv[PREFIX]);
+    set(&config, &config.base_prefix, argv[PREFIX]);
+    set(&config, &config.exec_prefix, argv[PREFIX]);
+    set(&config, &config.base_exec_prefix, argv[PREFIX]);
+    set(&config, &config.stdlib_dir, library);
+    stop_on(Py_InitializeFromConfig(&config));
+    PyConfig_Clear(&config);
+}
+
+/* Ctrl-C is an exception, as in any Python; unless whoever started us wants it ignored. */
+static int handle_interrupt(void)
+{
+    struct sigaction interrupt;
+    if (sigaction(SIGINT, NULL, &interrupt) < 0 || interrupt.sa_handler == SIG_IGN)
+        return 0;
+    PyObject *module = PyImport_ImportModule("_signal");
+    PyObject *handler = module ? PyObject_GetAttrString(module, "default_int_handler") : NULL;
+    PyObject *result = handler ? PyObject_CallMethod(module, "signal", "iO", SIGINT, handler) : NULL;
+    Py_XDECREF(module);
+    Py_XDECREF(handler);
+    Py_XDECREF(result);
+    return result ? 0 : -1;
+}
+
+static PyObject *finish(PyObject *self, PyObject *ignored)
+{
+    (void)self, (void)ignored;
+    stop_on(_Py_InitializeMain());
+    if (handle_interrupt() < 0) /* the rest of the start has forgotten it */
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyObject *texts(char **items, const char *separated)
+{
+    PyObject *list = PyList_New(0);
+    for (; list && separated && *separated; separated += *separated == ':') {
+        size_t length = strcspn(separated, ":");
+        PyObject *item = PyUnicode_DecodeUTF8(separated, (Py_ssize_t)length, "surrogateescape");
+        if (!item || PyList_Append(list, item) < 0)
+            return NULL;
+        Py_DECREF(item);
+        separated += length;
+    }
+    for (; list && items && *items; items++) {
+        PyObject *item = PyUnicode_DecodeUTF8(*items, (Py_ssize_t)strlen(*items), "surrogateescape");
+        if (!item || PyList_Append(list, item) < 0)
+            return NULL;
+        Py_DECREF(item);
+    }
+    return list;
+}
+
+static int boot(char **argv)
+{
+    static PyMethodDef definition = {"finish", finish, METH_NOARGS, NULL};
+    PyObject *globals = PyDict_New();
+    PyObject *code = PyMarshal_ReadObjectFromString((const char *)boot_code, sizeof boot_code);
+    PyObject *function = PyCFunction_New(&definition, NULL), *name = PyUnicode_FromString("pyrunc.boot");
+    PyObject *arguments = texts(argv + ARGUMENTS, NULL), *paths = texts(NULL, argv[PATHS]);
+    PyObject *launcher = PyUnicode_FromString(argv[LAUNCHER]), *executable = PyUnicode_DecodeFSDefault(argv[EXECUTABLE]);
+    if (!globals || !code || !function || !name || !arguments || !paths || !launcher || !executable || _PySignal_Init(1) < 0 ||
+        PyDict_SetItemString(globals, "__builtins__", PyEval_GetBuiltins()) < 0 ||
+        PyDict_SetItemString(globals, "__name__", name) < 0 || PyDict_SetItemString(globals, "finish", function) < 0 ||
+        PyDict_SetItemString(globals, "arguments", arguments) < 0 || PyDict_SetItemString(globals, "paths", paths) < 0 ||
+        PyDict_SetItemString(globals, "launcher", launcher) < 0 ||
+        PyDict_SetItemString(globals, "executable", executable) < 0)
+        return -1;
+    return PyEval_EvalCode(code, globals, globals) ? 0 : -1;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < ARGUMENTS)
+        return 1;
+    populate_data();
+    start_half(argv);
+    if (boot(argv) < 0) {
+        _Py_InitializeMain();
+        PyErr_Print();
+    }
+    return 1; /* boot.py ends in _exit */
+}
