@@ -30,14 +30,13 @@ if TYPE_CHECKING:
 
 
 COMMANDS = (
-    "create", "delete", "exec", "features", "image", "kill", "list", "pause", "plan", "ps", "resume", "run", "spec",
-    "start", "state", "update", "validate",
+    "create", "delete", "events", "exec", "features", "image", "kill", "list", "pause", "plan", "ps", "resume", "run",
+    "spec", "start", "state", "update", "validate",
 )  # fmt: skip
 # Engines ask for the help of these to see what kind of runtime this is. Their flags are not declared: podman takes a
 # complaint about a flag's missing value as a sign that the flag works.
 UNSUPPORTED = {
     "checkpoint": "save the processes of a container to files (not supported by this version)",
-    "events": "show what happens in a container's cgroup (not supported by this version)",
     "restore": "make a container from saved processes (not supported by this version)",
 }
 

@@ -292,19 +292,6 @@ def test_update(bundle: Bundle) -> None:
     assert memory.read_text() == f"{64 << 20}\n"
 
 
-@pytest.mark.only("runc")
-def test_events(bundle: Bundle) -> None:
-    """`events --stats` prints one record with the usage."""
-    box = bundle()
-    folder_of(box, "pids")
-    box.up()
-    result = box.runtime("events", "--stats", box.id)
-
-    assert result.ok, result
-    assert '"type":"stats"' in result.out
-    assert '"pids":{"current":1' in result.out
-
-
 def test_frozen_container_can_be_seen(bundle: Bundle) -> None:
     """A container that was frozen by its freezer is paused."""
     box = bundle().up()

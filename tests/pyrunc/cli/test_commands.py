@@ -18,7 +18,7 @@ from ..conftest import Keep, Sleeper
 COMMANDS = (
     "create delete exec features image kill list pause plan ps resume run spec start state update validate".split()
 )
-UNSUPPORTED = ["checkpoint", "events", "restore"]
+UNSUPPORTED = ["checkpoint", "restore"]
 WITH_ID = ["delete", "exec", "kill", "pause", "ps", "resume", "start", "state", "update"]
 
 # What a box needs besides its defaults.
