@@ -48,7 +48,7 @@ SHARED = [f"{NATIVE}/front/{name}.c" for name in ("state", "delete")]
 FRONT = [*(f"{NATIVE}/front/{name}.c" for name in ("front", "handover", "early", "report", "signals")), *SHARED]
 PROGRAMS = {
     "launcher": [*sorted(glob.glob(f"{NATIVE}/launcher/*.c")), f"{NATIVE}/path.c"],
-    "waiter": [*(f"{NATIVE}/front/{name}.c" for name in ("waiter", "terminal")), *SHARED],
+    "waiter": [*(f"{NATIVE}/front/{name}.c" for name in ("waiter", "terminal", "notify")), *SHARED],
 }
 
 INTERPRETER, BOOT = f"{NATIVE}/interpreter.c", "pyrunc/boot.py"

@@ -20,6 +20,7 @@ from pyrunc.store import Store, absolute, start_time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import _socket
     from typing import NoReturn
 
     from pyrunc.bundle import Bundle
@@ -49,6 +50,7 @@ def run(root: str, id: str, bundle: str, options: CreateOptions) -> int:
         container.carry_out()
         container.finish()
         container.close()
+        container.serve_notify()
         return 0
     from pyrunc.waiter import become_waiter, block_signals, delete_command
 
@@ -57,7 +59,8 @@ def run(root: str, id: str, bundle: str, options: CreateOptions) -> int:
     container.finish()
     folder = "" if options.keep else container.store.path(id)
     command = delete_command(root, id) if container.record.needs else None
-    become_waiter(container.launch.pid, container.master, not options.no_subreaper, folder, command)
+    notify = container.notify.detach() if container.notify is not None else -1
+    become_waiter(container.launch.pid, container.master, not options.no_subreaper, folder, command, notify)
 
 
 def start(root: str, id: str) -> None:
@@ -113,6 +116,14 @@ class Creation:
         self.bundle = bundle
         self.options = options
         facts = read_facts()
+        self.notify: _socket.socket | None = None
+        self.notifies = ""  # "" or how it starts, when the service manager wants to hear of it
+        if b"NOTIFY_SOCKET" in posix.environ:
+            from pyrunc.notify import service_manager, show_in_container
+
+            if service_manager():
+                self.notifies = start
+                show_in_container(bundle.spec, self.store.path(id))
         self.plan = _compile(bundle, id, options, start, facts)
         if options.warn is not None:
             for warning in self.plan.warnings:
@@ -159,6 +170,13 @@ class Creation:
         except BaseException as error:
             self._fail(error)
 
+    def serve_notify(self) -> None:
+        """Stays until a detached container is ready, or has ended."""
+        if self.notify is not None:
+            from pyrunc.notify import serve
+
+            serve(self.notify, posix.pidfd_open(self.launch.pid), self.launch.pid)
+
     def close(self) -> None:
         """Lets go of the container's lock; from here on it is anybody's."""
         if self.folder is not None:
@@ -169,6 +187,12 @@ class Creation:
     def _write_record(self, launch: Launch, operation: Operation) -> None:
         assert self.folder is not None
         self.folder.write_record(self.record)
+        if self.notifies:
+            from pyrunc.notify import listen, make_folder
+
+            make_folder(self.folder.path)
+            if self.notifies == "inline":
+                self.notify = listen(self.folder.path)
         self.folder.write("config.json", self.bundle.config)
         steps = _steps(self.plan)
         if steps:
@@ -210,7 +234,7 @@ class Creation:
         return Record(
             id=id, oci_version=spec.oci_version, bundle=bundle.path, rootfs=bundle.rootfs, created=timestamp(),
             annotations=json_object(spec.annotations), freezer=self.plan.freezer, cgroups=self.plan.folders,
-            needs=_needs(spec),
+            needs=_needs(spec) + (["notify"] if self.notifies else []),
         )  # fmt: skip
 
     def _fail(self, error: BaseException) -> NoReturn:

@@ -33,16 +33,22 @@ def start(root: str, id: str) -> None:
         status = store.status(record)
         if status != "created":
             raise PyruncError(REFUSED.get(status, f"cannot start a container in the {status} state"))
+        listener = _notify_listener(record, folder)
         init = _connect(folder)
         _unlink(f"{folder}/start.sock", init)
     finally:
         lock.close()
     try:
+        pidfd = posix.pidfd_open(record.pid) if listener is not None else -1  # init waits for our GO: it is there
         _go(store, record, init)
     finally:
         init.close()
     if "poststart" in record.needs:
         _poststart(store, record)
+    if listener is not None:
+        from pyrunc.notify import serve
+
+        serve(listener, pidfd, record.pid)
 
 
 def failed_start(root: str, id: str, index: int, number: int, detail: int, text: str) -> PyruncError:
@@ -66,6 +72,15 @@ def failed_start(root: str, id: str, index: int, number: int, detail: int, text:
     failure = explain_step(what, pointer, number, detail, text)
     failure.prefix = PREFIX
     return failure
+
+
+def _notify_listener(record: Record, folder: str) -> _socket.socket | None:
+    """Where the container's program says that it is ready, for those that were made to; see `notify.py`."""
+    if "notify" not in record.needs:
+        return None
+    from pyrunc.notify import listen, service_manager
+
+    return listen(folder) if service_manager() else None
 
 
 def _connect(folder: str) -> _socket.socket:

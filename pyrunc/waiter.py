@@ -22,11 +22,11 @@ def block_signals() -> None:
 
 
 def become_waiter(
-    pid: int, master: int, subreaper: bool, folder: str = "", command: list[str] | None = None
+    pid: int, master: int, subreaper: bool, folder: str = "", command: list[str] | None = None, notify: int = -1
 ) -> NoReturn:
     """Waits for child `pid` and exits as it does. `master`: its terminal or -1; `folder`: state folder of the container
-    to delete at its end, `command`: what does so where it is not plain. Raises Failure when the waiter cannot be
-    executed."""
+    to delete at its end, `command`: what does so where it is not plain; `notify`: where the container says that it is
+    ready, or -1. Raises Failure when the waiter cannot be executed."""
     from pyrunc.sandbox.launcher import native_program
 
     program = native_program("waiter")
@@ -34,6 +34,9 @@ def become_waiter(
     if master >= 0:
         posix.set_inheritable(master, True)
         arguments += ["-t", str(master)]
+    if notify >= 0:
+        posix.set_inheritable(notify, True)
+        arguments += ["-n", str(notify)]
     if subreaper:
         arguments.append("-s")
     if folder:

@@ -1,10 +1,11 @@
 /* waiter.c: what a foreground `run` or `exec` becomes once the container's process runs. Python executes it in its own
  * place, so that the process stays our child and a megabyte waits instead of an interpreter.
  *
- *     waiter -p PID [-t FD] [-s] [-d ROOT/ID] [-- COMMAND...]
+ *     waiter -p PID [-t FD] [-n FD] [-s] [-d ROOT/ID] [-- COMMAND...]
  *
  *     -p PID      the container's process, a child of ours
  *     -t FD       the master side of its terminal: standard input and output are relayed, window sizes passed on
+ *     -n FD       where the container says that it is ready, for $NOTIFY_SOCKET
  *     -s          we are a subreaper and reap what becomes our child
  *     -d ROOT/ID  the container is deleted at the end, as the front would do it;
  *     COMMAND     is run for a delete that is not plain (pyrunc delete --force ID, by Python)
@@ -18,6 +19,7 @@
  */
 #define _GNU_SOURCE
 #include "delete.h"
+#include "notify.h"
 #include "terminal.h"
 
 #include <errno.h>
@@ -37,6 +39,7 @@ extern char **environ;
 struct waiter {
     pid_t pid;
     int process, signals; /* a pidfd and a signalfd */
+    int notify;           /* or -1 */
     bool reaped;
     int status; /* as of waitpid */
     struct terminal terminal;
@@ -48,12 +51,14 @@ struct waiter {
 static bool parse(struct waiter *waiter, int argc, char **argv, int *master)
 {
     bool subreaper = false;
-    *master = -1;
-    for (int option; (option = getopt(argc, argv, "p:t:sd:")) != -1;) {
+    *master = waiter->notify = -1;
+    for (int option; (option = getopt(argc, argv, "p:t:n:sd:")) != -1;) {
         if (option == 'p')
             waiter->pid = atoi(optarg);
         else if (option == 't')
             *master = atoi(optarg);
+        else if (option == 'n')
+            waiter->notify = atoi(optarg);
         else if (option == 's')
             subreaper = true;
         else if (option == 'd')
@@ -65,15 +70,20 @@ static bool parse(struct waiter *waiter, int argc, char **argv, int *master)
     return waiter->pid > 0 && (!subreaper || prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0);
 }
 
-/* Keeps 0, 1, 2 and the master (which becomes 3), closes the rest. */
-static int close_others(int master)
+/* Keeps 0, 1, 2 and these two, of which each may be -1; closes the rest. */
+static void close_others(int one, int other)
 {
-    if (master >= 0 && master != 3)
-        master = dup2(master, 3);
-    if (master >= 0)
-        fcntl(master, F_SETFD, FD_CLOEXEC);
-    syscall(SYS_close_range, master >= 0 ? 4 : 3, ~0U, 0);
-    return master;
+    const int kept[] = {one < other ? one : other, one < other ? other : one};
+    int first = 3;
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
+        if (kept[i] < first)
+            continue;
+        if (kept[i] > first)
+            syscall(SYS_close_range, first, kept[i] - 1, 0);
+        fcntl(kept[i], F_SETFD, FD_CLOEXEC);
+        first = kept[i] + 1;
+    }
+    syscall(SYS_close_range, first, ~0U, 0);
 }
 
 /* The folder is opened now and not at the end: by then it may be that of another container with the same name. */
@@ -117,16 +127,19 @@ static void forward_signals(struct waiter *waiter)
 /* Relays until the process has ended. */
 static void serve(struct waiter *waiter)
 {
-    struct pollfd fds[2 + TERMINAL_FDS];
+    struct pollfd fds[3 + TERMINAL_FDS];
     while (!waiter->reaped) {
         fds[0] = (struct pollfd){.fd = waiter->signals, .events = POLLIN};
         fds[1] = (struct pollfd){.fd = waiter->process, .events = POLLIN};
-        terminal_watch(&waiter->terminal, fds + 2);
+        fds[2] = (struct pollfd){.fd = waiter->notify, .events = POLLIN};
+        terminal_watch(&waiter->terminal, fds + 3);
         if (poll(fds, sizeof fds / sizeof *fds, -1) < 0)
             continue;
         if (fds[0].revents)
             forward_signals(waiter);
-        terminal_relay(&waiter->terminal, fds + 2);
+        if (fds[2].revents)
+            notify_relay(waiter->notify); /* before the end is looked at: what it said last counts */
+        terminal_relay(&waiter->terminal, fds + 3);
         if (fds[1].revents) {
             reap(waiter);
             if (!waiter->reaped) {
@@ -189,7 +202,7 @@ int main(int argc, char **argv)
     sigprocmask(SIG_SETMASK, &all, NULL);
     if (!parse(&waiter, argc, argv, &master))
         return 255;
-    master = close_others(master);
+    close_others(master, waiter.notify);
     open_state(&waiter);
     waiter.process = (int)syscall(SYS_pidfd_open, waiter.pid, 0);
     waiter.signals = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
