@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 KEPT_OUTPUT = 2048  # bytes of a failing hook's output that its error shows, each stream
 SIGKILL = 9
+OUTPUT = "run.oci.hooks."  # crun's annotations, with `stdout` or `stderr`: files that get what hooks write
+APPEND = posix.O_WRONLY | posix.O_APPEND | posix.O_CREAT | posix.O_NOCTTY
 RESET_SIGNALS = (13, 25)  # SIGPIPE and SIGXFSZ, which Python ignores for itself
 
 
@@ -41,7 +43,7 @@ def run_every_hook(kind: str, hooks: Iterable[Hook], record: Record, status: str
 def _failures(kind: str, hooks: Iterable[Hook], record: Record, status: str) -> Iterator[Failure]:
     state = state_json(record, status, indent="").encode("utf-8", "surrogateescape")
     for index, hook in enumerate(hooks):
-        problem = _run(hook, state)
+        problem = _run(hook, state, _files(record))
         if problem:
             what = f"error running {kind} hook #{index}: {problem}"
             yield Failure(f"run {kind} hook {hook.path}", f"hooks.{kind}[{index}]", detail=what)
@@ -63,7 +65,18 @@ def stored_hooks(folder: str, kind: str) -> tuple[Hook, ...]:
     return found
 
 
-def _run(hook: Hook, state: bytes) -> str:
+def _files(record: Record) -> list[tuple[int, str]]:
+    """Streams that the annotations send to files: [(1 or 2, path), ...]."""
+    if OUTPUT not in record.annotations:
+        return []
+    from pyrunc.specs.decode import decode
+
+    annotations = decode(record.annotations.encode("utf-8", "surrogateescape"))
+    paths = [(fd, annotations.get(OUTPUT + stream, "")) for fd, stream in ((1, "stdout"), (2, "stderr"))]
+    return [(fd, path if path.startswith("/") else f"{record.bundle}/{path}") for fd, path in paths if path]
+
+
+def _run(hook: Hook, state: bytes, files: list[tuple[int, str]]) -> str:
     """Runs one hook; returns what was wrong with it, "" when nothing was."""
     stdin_read, stdin_write = posix.pipe2(posix.O_CLOEXEC)
     out_read, out_write = posix.pipe2(posix.O_CLOEXEC)
@@ -72,6 +85,7 @@ def _run(hook: Hook, state: bytes) -> str:
         (posix.POSIX_SPAWN_DUP2, stdin_read, 0),
         (posix.POSIX_SPAWN_DUP2, out_write, 1),
         (posix.POSIX_SPAWN_DUP2, err_write, 2),
+        *[(posix.POSIX_SPAWN_OPEN, fd, path, APPEND, 0o600) for fd, path in files],
     ]
     env = dict(item.split("=", 1) for item in hook.env or () if "=" in item)
     pid = 0

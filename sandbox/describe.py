@@ -148,6 +148,7 @@ WORDS: dict[str, Callable[[Fields], str]] = {
     "open_process": lambda v: f"open the container's init -> {v['process']}",
     "listen": lambda v: f"listen on start.sock -> {v['listener']}",
     "inherit": lambda v: f"take over file descriptor {v['number']} -> {v['fd']}",
+    "append_to": lambda v: f"open {v['path']} to append -> {v['file']}",
     "launch": lambda v: "start the launcher from a sealed memfd",
     "record_pid": lambda v: "write the pid to the state record",
     "id_maps": lambda v: (
@@ -202,6 +203,9 @@ WORDS: dict[str, Callable[[Fields], str]] = {
     "open_folder": lambda v: f"open folder {v['path']} of the image -> {v['folder']}",
     "copy_up": lambda v: f"copy {v['folder']} into {v['mount']}",
     "hook": lambda v: f"run hook {v['path']}",
+    "hook_output": lambda v: (
+        f"hooks write output to {v['stdout'] or 'us'}, errors to {v['stderr'] or 'us'}"
+    ),
     "pivot_root": lambda v: "pivot into the root file system",
     "move_root": lambda v: "move the root file system to / and chroot (no pivot)",
     "chroot": lambda v: "chroot into the root file system",

@@ -237,6 +237,14 @@ class Launch:
                 hint="type and path of a namespace have to agree",
             )  # fmt: skip
 
+    def _append_to(self, operation: Operation) -> None:
+        slot, path = (str(value) for value in operation.values)
+        try:
+            flags = posix.O_WRONLY | posix.O_APPEND | posix.O_CREAT | posix.O_NOCTTY | posix.O_CLOEXEC
+            self.slots[slot] = posix.open(path, flags, 0o600)
+        except OSError as error:
+            raise self._failed(operation, error) from None
+
     def _open(self, operation: Operation, slot: str, path: str, flags: int) -> None:
         try:
             self.slots[slot] = posix.open(path, flags | posix.O_CLOEXEC)
@@ -301,6 +309,7 @@ HOST: dict[str, Handler] = {
     "delegate": Launch._delegate,
     "open_cgroup": Launch._open_cgroup,
     "open_namespace": Launch._open_namespace,
+    "append_to": Launch._append_to,
     "inherit": Launch._inherit,
     "launch": Launch._launch,
     "id_maps": Launch._id_maps,

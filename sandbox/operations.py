@@ -65,6 +65,7 @@ OPERATIONS = {
     "bind_device": (27, "mounts", "u:mode u:major u:minor s:path s:source"),  # user namespaces: the host's node, checked
     "symlink": (28, "mounts", "s:path s:target"),
     "hook": (29, None, "u:timeout_ms s:path l:args l:env b:state_head b:state_tail"),  # stdin: head, own pid, tail
+    "hook_output": (86, None, "i:stdout i:stderr"),                 # for the hooks after it; slot -1: kept for an error
     # -- init, from the pivot on -----------------------------------------------------------------------------------
     "pivot_root": (30, "rootfs", ""),
     "move_root": (31, "rootfs", ""),                                # --no-pivot
@@ -112,6 +113,7 @@ HOST_OPERATIONS = {
     "open_process": "o:process u:pid",      # pidfd of a container's init
     "listen": "o:listener",                 # start.sock
     "inherit": "o:fd u:number",             # a caller's fd that the container gets
+    "append_to": "o:file s:path",           # made when missing
     "launch": "",                           # plan and slots to the launcher; pid of init comes back
     "record_pid": "",
     "id_maps": "u:deny_setgroups s:uids s:gids",

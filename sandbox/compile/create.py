@@ -210,6 +210,12 @@ def refuse_unsupported(spec: Spec) -> None:
                 detail="this release does not support it",
                 hint="remove it from config.json",
             )
+    handler = spec.annotations.get("run.oci.handler")
+    if handler:
+        raise Failure(
+            f"run {handler}", 'annotations["run.oci.handler"]', detail="this release has no such handler",
+            hint="processes of Linux alone are run: remove the annotation",
+        )  # fmt: skip
     if process and process.apparmor_profile not in ("", "unconfined"):
         raise Failure(
             f"apply AppArmor profile {process.apparmor_profile}", "process.apparmorProfile",

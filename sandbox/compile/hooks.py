@@ -15,6 +15,8 @@ try:
 except ImportError:
     from json.encoder import encode_basestring_ascii as quote
 
+OUTPUT = "run.oci.hooks."  # crun's annotations, with `stdout` or `stderr`
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyrunc.sandbox.compile.create import Request
@@ -35,6 +37,8 @@ def create_hooks(plan: Plan, spec: Spec, request: Request) -> None:
         for kind in waiting:
             plan.host.append(host("hooks", f"hooks.{kind}", kind))
         plan.host.append(host("answer", "hooks", number))
+    if hooks.create_container:
+        _outputs(plan, spec, request, "hooks")
     for index, hook in enumerate(hooks.create_container):
         plan.init.append(_hook(spec, request, hook, "creating", f"hooks.createContainer[{index}]", "hooks"))
 
@@ -42,8 +46,25 @@ def create_hooks(plan: Plan, spec: Spec, request: Request) -> None:
 def start_hooks(plan: Plan, spec: Spec, request: Request) -> None:
     """startContainer: after the start, before the program."""
     assert spec.hooks is not None
+    if spec.hooks.start_container and not spec.hooks.create_container:
+        _outputs(plan, spec, request, "start")
     for index, hook in enumerate(spec.hooks.start_container):
         plan.init.append(_hook(spec, request, hook, "created", f"hooks.startContainer[{index}]", "start"))
+
+
+def _outputs(plan: Plan, spec: Spec, request: Request, phase: str) -> None:
+    """Files that get what hooks write, if the annotations name any (hooks.py has those that run on the host)."""
+    slots = []
+    launch = next(index for index, item in enumerate(plan.host) if item.name == "launch")
+    for stream in ("stdout", "stderr"):
+        path = spec.annotations.get(OUTPUT + stream, "")
+        slots.append(f"hook {stream}" if path else "")
+        if path:
+            path = path if path.startswith("/") else f"{request.bundle}/{path}"
+            plan.host.insert(launch, host("append_to", f'annotations["{OUTPUT}{stream}"]', slots[-1], path))
+            launch += 1
+    if any(slots):
+        plan.init.append(op("hook_output", "annotations", *slots, phase=phase))
 
 
 def _hook(spec: Spec, request: Request, hook: Hook, status: str, pointer: str, phase: str) -> Operation:

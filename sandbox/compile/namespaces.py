@@ -111,6 +111,8 @@ def denies_setgroups(spec: Spec, facts: Facts) -> bool:
 def set_groups(spec: Spec, facts: Facts) -> bool:
     """Whether init may set its groups; raises Failure where the document asks for some and it may not."""
     new_user = any(item.type == "user" and not item.path for item in spec.linux.namespaces)
+    if spec.annotations.get("run.oci.keep_original_groups") == "1":  # crun's: files shared by group stay in reach
+        return False
     may = not facts.setgroups_denied and not (new_user and denies_setgroups(spec, facts))
     if not may and spec.process is not None and spec.process.user.additional_gids:
         raise Failure(

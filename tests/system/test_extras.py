@@ -18,3 +18,47 @@ def test_config(bundle: Bundle) -> None:
     result = box.runtime("run", "--bundle", str(box.folder), "--config", str(box.folder / "other.json"), box.id)
 
     assert (result.status, result.out) == (0, "other\n")
+
+
+def test_hook_output(bundle: Bundle) -> None:
+    """run.oci.hooks.stdout and .stderr name files that get what hooks write, those on the host and those inside."""
+    box = bundle("true")
+    files = {stream: box.folder / stream for stream in ("stdout", "stderr")}
+    box.config["annotations"] = {f"run.oci.hooks.{stream}": str(path) for stream, path in files.items()}
+    kinds = ("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop")
+    box.config["hooks"] = {
+        kind: [{"path": "/bin/sh", "args": ["sh", "-c", f"echo {kind}; echo {kind} >&2"]}] for kind in kinds
+    }
+
+    assert box.create().ok, box.errors.read_text()
+    assert box.start().ok
+    box.wait("stopped")
+    assert box.delete().ok
+
+    for path in files.values():
+        assert sorted(path.read_text().split()) == sorted(kinds)
+
+
+def test_keep_original_groups(bundle: Bundle) -> None:
+    """run.oci.keep_original_groups leaves the process the caller's groups."""
+    box = bundle("grep", "Groups", "/proc/self/status")
+    box.config["annotations"] = {"run.oci.keep_original_groups": "1"}
+    with box.runtime.below("setpriv", "--groups", "1234,5678"):
+        kept = box.run()
+        del box.config["annotations"]
+        dropped = box.run()
+
+    assert kept.out.split()[1:] == ["1234", "5678"]
+    assert dropped.out.split()[1:] == []
+
+
+@pytest.mark.unlike("crun", "may be built with some")
+def test_handler(bundle: Bundle) -> None:
+    """run.oci.handler asks for another way to run a program: refused by name, for a wrong one would run it bare."""
+    box = bundle("true")
+    box.config["annotations"] = {"run.oci.handler": "wasm"}
+
+    result = box.run()
+
+    assert not result.ok
+    assert "cannot run wasm" in result.err

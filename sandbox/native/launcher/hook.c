@@ -48,14 +48,23 @@ static int state_file(const struct text *head, const struct text *tail) {
     return error ? error : fd;
 }
 
+int op_hook_output(const struct operation *operation) {
+    launcher.hook_output[0] = slot_fd(operation->numbers[HOOK_OUTPUT_STDOUT]);
+    launcher.hook_output[1] = slot_fd(operation->numbers[HOOK_OUTPUT_STDERR]);
+    return 0;
+}
+
 /* In the child. Everything that is open besides is CLOEXEC. */
 static void become_hook(const struct operation *operation, int state, int output, int trouble) {
     char **arguments = plan_list(&launcher.plan, &operation->texts[HOOK_ARGS], 0);
     char **environment = tolerates(operation, KEEP_ENV) ? process_environment()
                                                         : plan_list(&launcher.plan, &operation->texts[HOOK_ENV], 1);
-    int error = 0;
-    if (dup3(state, 0, 0) < 0 || dup3(output, 1, 0) < 0 || dup3(output, 2, 0) < 0)
-        error = errno;
+    int error = dup3(state, 0, 0) < 0 ? errno : 0;
+    for (int stream = 1; stream <= 2 && !error; stream++) {
+        int file = launcher.hook_output[stream - 1];
+        if (dup3(file < 0 ? output : file, stream, 0) < 0)
+            error = errno;
+    }
     if (!error) {
         become_process();
         execve(operation->texts[HOOK_PATH].bytes, arguments, environment);

@@ -32,6 +32,7 @@ struct launcher {
     bool sealed;             /* a seccomp filter is loaded: every further system call may be one too many */
     int listener;            /* fd of the seccomp listener, or -1 */
     mode_t umask;            /* the process's; the launcher itself works with 0 until `umask` */
+    int hook_output[2];      /* fds of what hooks write, or -1: kept for an error's text */
     const char *home;        /* "HOME=..." for the environment, or NULL */
     const char *program;     /* what `find_program` found, or NULL */
 };
@@ -120,6 +121,7 @@ OPERATION(mknod);
 OPERATION(bind_device);
 OPERATION(symlink);
 OPERATION(hook);
+OPERATION(hook_output);
 OPERATION(pivot_root);
 OPERATION(move_root);
 OPERATION(chroot);

@@ -26,7 +26,7 @@ static void open_streams(void) {
 int main(void) {
     for (int name = 0; name < FD_COUNT; name++)
         launcher.fds[name] = -1;
-    launcher.listener = -1;
+    launcher.listener = launcher.hook_output[0] = launcher.hook_output[1] = -1;
     open_streams();
     /* Out of the low numbers, where the process's own fds will be; and CLOEXEC on all that was inherited, before anything of
      * the container is looked at (CVE-2024-21626). */

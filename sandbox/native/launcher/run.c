@@ -57,6 +57,7 @@ static int carry_out(const struct operation *operation) {
     case OPERATION_LOOPBACK_UP: return op_loopback_up(operation);
     case OPERATION_HOSTNAME: return op_hostname(operation);
     case OPERATION_DOMAINNAME: return op_domainname(operation);
+    case OPERATION_HOOK_OUTPUT: return op_hook_output(operation);
     case OPERATION_OPEN_NULL: return op_open_null(operation);
     case OPERATION_PROPAGATE_ROOT: return op_propagate_root(operation);
     case OPERATION_OPEN_ROOT: return op_open_root(operation);
