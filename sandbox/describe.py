@@ -34,6 +34,10 @@ MOUNT_FLAGS = {
 }  # fmt: skip
 PROPAGATION = {0x20000: "unbindable", 0x40000: "private", 0x80000: "slave", 0x100000: "shared"}
 RECURSIVE = 0x4000
+# Fields of changed flags, and how they are written; `~` goes unless it is locked.
+CHANGES = (
+    ("set", "+", ""), ("clear", "-", ""), ("drop", "~", ""), ("rec_set", "+", "r"), ("rec_clear", "-", "r"),
+)  # fmt: skip
 NODES = {0o020000: "character device", 0o060000: "block device", 0o010000: "fifo"}
 
 
@@ -96,7 +100,7 @@ def _options(values: Fields) -> str:
     words = [*values.get("options", ())]
     if values.get("attr"):
         words.append(_bits(values["attr"], ATTRIBUTES))
-    for field, sign, prefix in (("set", "+", ""), ("clear", "-", ""), ("rec_set", "+", "r"), ("rec_clear", "-", "r")):
+    for field, sign, prefix in CHANGES:
         if values.get(field):
             words.append(sign + prefix + _bits(values[field], ATTRIBUTES))
     if values.get("propagation"):
@@ -130,10 +134,6 @@ def _list(lines: str) -> str:
     return ", ".join(lines.split("\n"))
 
 
-def _tree(v: Fields) -> str:
-    return str(v["tree"] or v["source"])
-
-
 WORDS: dict[str, Callable[[Fields], str]] = {
     # host
     "record": lambda v: "write the state record",
@@ -145,6 +145,9 @@ WORDS: dict[str, Callable[[Fields], str]] = {
     "delegate": lambda v: f"delegate {v['path']} to user {v['uid']}",
     "open_cgroup": lambda v: f"open cgroup {v['path']} -> {v['cgroup']}",
     "open_namespace": lambda v: f"open {CLONE.get(v['flag'], v['flag'])} namespace {v['path']} -> {v['namespace']}",
+    "map_namespace": lambda v: (
+        f"make a user namespace with users {_list(v['uids'])} groups {_list(v['gids'])} -> {v['namespace']}"
+    ),
     "open_process": lambda v: f"open the container's init -> {v['process']}",
     "listen": lambda v: f"listen on start.sock -> {v['listener']}",
     "inherit": lambda v: f"take over file descriptor {v['number']} -> {v['fd']}",
@@ -169,7 +172,7 @@ WORDS: dict[str, Callable[[Fields], str]] = {
     "attach_devices": lambda v: f"attach device filter of {len(v['program']) // 8} instructions to {v['cgroup']}",
     "join": lambda v: f"join namespaces {_bits(v['flags'], CLONE)} of {v['namespace']}",
     "join_late": lambda v: f"join namespaces {_bits(v['flags'], CLONE)} of {v['namespace']}, if it was put off",
-    "clone_tree": lambda v: f"clone mount tree {v['source']}{' recursively' if v['recursive'] else ''} -> {v['tree']}",
+    "opener": lambda v: "leave an opener of sources behind",
     "unshare_time": lambda v: "unshare the time namespace",
     "spawn": lambda v: (
         "spawn init"
@@ -190,7 +193,11 @@ WORDS: dict[str, Callable[[Fields], str]] = {
     "open_root": lambda v: f"open root file system {v['path']}",
     "mount": lambda v: f"mount {v['type']} on {v['target']}{_options(v)}",
     "mount_legacy": lambda v: f"mount {v['type']} on {v['target']} ({_bits(v['flags'], MOUNT_FLAGS)},{v['data']})",
-    "bind": lambda v: f"bind {_tree(v)} on {v['target']}{' recursively' if v['recursive'] else ''}{_options(v)}",
+    "bind": lambda v: (
+        f"bind {v['source']} on {v['target']}{' recursively' if v['recursive'] else ''}{_options(v)}"
+        + (f" with ids{' of all' if v['map_all'] else ''} by {v['id_map']}" if v["id_map"] else "")
+    ),
+    "dismiss_opener": lambda v: "dismiss the opener",
     "remount": lambda v: f"remount {v['target']}{_options(v)}",
     "set_attr": lambda v: f"change {v['mount']}{_options(v)}",
     "mkdir": lambda v: f"make folder {v['path']} mode {v['mode']:o}",

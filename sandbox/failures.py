@@ -36,9 +36,12 @@ WORDS = {
     protocol.DETAIL_NOT_DEVPTS: "/dev/pts is no devpts",
     protocol.DETAIL_SOURCE: "source",
     protocol.DETAIL_TARGET: "target",
+    protocol.DETAIL_ID_MAP: "map the ids of",
     protocol.DETAIL_CWD_OUTSIDE: "current working directory is outside of container mount namespace root",
     protocol.DETAIL_BAD_GROUP: "no group number",
 }
+# After these the text is a name, after the others somebody's words.
+NAMED = (protocol.DETAIL_OPTION, protocol.DETAIL_SOURCE, protocol.DETAIL_TARGET, protocol.DETAIL_ID_MAP)
 HINTS = {
     ("spawn", errno.EPERM): "creating these namespaces takes root or a user namespace (add one to linux.namespaces)",
     ("spawn", errno.ENOSPC): "a limit of namespaces or pids is reached: see /proc/sys/user and the cgroup's pids.max",
@@ -167,7 +170,7 @@ def _words(detail: int, text: str) -> str:
     if text and words:
         return (
             f"{words} {text}"
-            if detail in (protocol.DETAIL_OPTION, protocol.DETAIL_SOURCE, protocol.DETAIL_TARGET)
+            if detail in NAMED
             else f"{words}: {text}"
         )
     return words or text

@@ -1,6 +1,7 @@
 """Writes the id maps of a new user namespace: directly with the rights for it, through newuidmap and newgidmap without.
+Also makes one that nobody lives in, for id-mapped mounts.
 
-user_namespaces(7), newuidmap(1). Only loaded when a container has a user namespace of its own. Must not decide which
+user_namespaces(7), newuidmap(1), mount_setattr(2). Only loaded when a container has such a thing. Must not decide which
 ids are mapped: what it is told it writes, or says why not.
 """
 
@@ -9,6 +10,8 @@ from __future__ import annotations
 import posix
 
 from pyrunc.specs.errors import Failure
+
+CLONE_NEWUSER = 0x10000000
 
 
 def write_maps(pid: int, deny_setgroups: bool, uids: str, gids: str) -> None:
@@ -27,6 +30,28 @@ def write_maps(pid: int, deny_setgroups: bool, uids: str, gids: str) -> None:
         _write(f"/proc/{pid}/gid_map", gids)
     else:
         _helper("newgidmap", "linux.gidMappings", pid, gids)
+
+
+def mapped_namespace(uids: str, gids: str, pointer: str) -> int:
+    """An fd of a user namespace with these maps. The process that it is made for ends at once."""
+    from pyrunc.sandbox.launch import Launch
+    from pyrunc.sandbox.plan import RENDEZVOUS_NUMBER, Plan, host, op, sync
+
+    plan = Plan()
+    plan.host = [
+        host("launch", pointer),
+        host("await", pointer, RENDEZVOUS_NUMBER["idmaps"]),
+        host("id_maps", pointer, 0, uids, gids),
+    ]
+    plan.init = [op("spawn", pointer, CLONE_NEWUSER, ""), sync("idmaps", pointer, "identity")]
+    launch = Launch(plan, {})
+    try:
+        launch.run()
+        return posix.open(f"/proc/{launch.pid}/ns/user", posix.O_RDONLY | posix.O_CLOEXEC)
+    finally:
+        launch.close()  # it waits for us, and ends
+        if launch.pid:
+            posix.waitpid(launch.pid, 0)
 
 
 def _is_only(lines: str, id: int) -> bool:

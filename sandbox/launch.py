@@ -140,7 +140,8 @@ class Launch:
         finally:
             posix.close(memfd)
         self.pid = self._expect(MESSAGE_SPAWNED)
-        self._reap_launcher()
+        if not any(item.name == "opener" for item in self.plan.init):  # else it stays as long as its opener does
+            self._reap_launcher()
 
     def _await(self, operation: Operation) -> None:
         self._expect(MESSAGE_SYNC, operation.values[0])  # type: ignore[arg-type]
@@ -245,6 +246,12 @@ class Launch:
         except OSError as error:
             raise self._failed(operation, error) from None
 
+    def _map_namespace(self, operation: Operation) -> None:
+        from pyrunc.sandbox.idmap import mapped_namespace
+
+        slot, uids, gids = (str(value) for value in operation.values)
+        self.slots[slot] = mapped_namespace(uids, gids, operation.pointer)
+
     def _open(self, operation: Operation, slot: str, path: str, flags: int) -> None:
         try:
             self.slots[slot] = posix.open(path, flags | posix.O_CLOEXEC)
@@ -310,6 +317,7 @@ HOST: dict[str, Handler] = {
     "open_cgroup": Launch._open_cgroup,
     "open_namespace": Launch._open_namespace,
     "append_to": Launch._append_to,
+    "map_namespace": Launch._map_namespace,
     "inherit": Launch._inherit,
     "launch": Launch._launch,
     "id_maps": Launch._id_maps,

@@ -40,7 +40,7 @@ OPERATIONS = {
     "attach_devices": (3, "join", "i:cgroup b:program"),            # BPF_PROG_TYPE_CGROUP_DEVICE, replaces ours
     "join": (4, None, "i:namespace u:flags"),                       # setns on a namespace fd or a pidfd
     "join_late": (5, "identity", "i:namespace u:flags"),            # only if the `join` of that slot was put off
-    "clone_tree": (6, "join", "o:tree u:recursive s:source"),       # open_tree with the launcher's own rights
+    "opener": (6, "join", ""),                                      # stays, to open the sources of binds with its rights
     "unshare_time": (7, "join", ""),
     "spawn": (8, "spawn", "u:flags i:cgroup"),                      # clone3; cgroup slot -1: none. init goes on from here
     # -- init, still on the host's file system -------------------------------------------------------------------
@@ -57,7 +57,9 @@ OPERATIONS = {
     "open_root": (19, "mounts", "s:path"),                          # rootfs bound on itself, private parent
     "mount": (20, "mounts", "o:mount u:attr u:propagation s:target s:type s:source l:options"),
     "mount_legacy": (21, "mounts", "u:flags u:propagation s:target s:type s:source s:data"),
-    "bind": (22, "mounts", "o:mount i:tree u:recursive u:set u:clear u:rec_set u:rec_clear u:propagation s:target s:source"),
+    # id_map: slot of a user namespace. drop: flags cleared without being named, unless the kernel has locked them
+    "bind": (22, "mounts", "o:mount i:id_map u:map_all u:recursive u:set u:clear u:drop u:rec_set u:rec_clear"
+             " u:propagation s:target s:source"),
     "remount": (23, "mounts", "u:set u:clear u:propagation s:target l:options"),
     "set_attr": (24, None, "i:mount u:set u:clear u:recursive"),    # on a mount that an earlier operation made
     "mkdir": (25, "mounts", "u:mode s:path"),
@@ -96,6 +98,7 @@ OPERATIONS = {
     "place_fd": (55, "start", "i:fd u:number"),
     "open_folder": (57, "mounts", "o:folder s:path"),               # tmpcopyup: before the mount covers it
     "copy_up": (58, "mounts", "i:folder i:mount"),                  # its content into that mount; nothing when there is none
+    "dismiss_opener": (70, "mounts", ""),
     "exec": (56, "exec", "l:args l:env"),
 }
 
@@ -110,6 +113,7 @@ HOST_OPERATIONS = {
     "delegate": "u:uid s:path",             # cgroup v2: this user may make cgroups below, and move processes there
     "open_cgroup": "o:cgroup s:path",
     "open_namespace": "o:namespace u:flag s:path",  # checked to be of that type
+    "map_namespace": "o:namespace s:uids s:gids",   # a user namespace with these maps, for id-mapped mounts
     "open_process": "o:process u:pid",      # pidfd of a container's init
     "listen": "o:listener",                 # start.sock
     "inherit": "o:fd u:number",             # a caller's fd that the container gets

@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pyrunc.specs.runtime import IDMapping, Linux, Process, Resources, Spec
+    from pyrunc.specs.runtime import IDMapping, Linux, Mount, Process, Resources, Spec
 
 NAMESPACES = ("cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts")
 PROPAGATIONS = ("shared", "slave", "private", "unbindable", "rshared", "rslave", "rprivate", "runbindable")
@@ -233,21 +233,20 @@ def mounts(spec: Spec) -> Iterator[Invalid]:
         if not mount.destination:
             yield Invalid("a mount needs a destination", f"{mount.pointer}.destination", clause="config.md#mounts")
         mapped = mount.uid_mappings or mount.gid_mappings
-        if mapped or "idmap" in mount.options or "ridmap" in mount.options:
-            yield from mapped_mount(spec, mount.pointer, mount.options, mount.uid_mappings, mount.gid_mappings)
+        words = [word for word in mount.options if word.lstrip("r")[:5] == "idmap"]
+        if mapped or words:
+            yield from mapped_mount(spec, mount, any("=" in word for word in words))
 
 
-def mapped_mount(
-    spec: Spec, pointer: str, options: tuple[str, ...], uids: tuple[IDMapping, ...], gids: tuple[IDMapping, ...]
-) -> Iterator[Invalid]:
-    if "bind" not in options and "rbind" not in options:
+def mapped_mount(spec: Spec, mount: Mount, custom: bool) -> Iterator[Invalid]:
+    """`custom`: the mappings stand in the option."""
+    pointer, uids, gids = mount.pointer, mount.uid_mappings, mount.gid_mappings
+    if "bind" not in mount.options and "rbind" not in mount.options and mount.type != "bind":
         yield Invalid("id-mapped mounts are only supported for bind-mounts", pointer, clause="config.md#mounts")
-    if bool(uids) != bool(gids):
+    implied = custom or any(namespace.type == "user" for namespace in spec.linux.namespaces)
+    if bool(uids) != bool(gids) or not (uids or implied):
         message = "id-mapped mounts must have both uid and gid mappings specified"
         yield Invalid(message, pointer, clause="config.md#mounts")
-    elif not uids and not any(namespace.type == "user" for namespace in spec.linux.namespaces):
-        message = "an id-mapped mount needs mappings of its own where the container has no user namespace"
-        yield Invalid(message, pointer, clause="config.md#linux-mount-options")
     yield from mappings(uids, f"{pointer}.uidMappings")
     yield from mappings(gids, f"{pointer}.gidMappings")
 

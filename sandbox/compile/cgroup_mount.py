@@ -115,4 +115,4 @@ def _names(hierarchy: Hierarchy) -> list[str]:
 
 def _bind(plan: Plan, mount: Mount, options: Options, target: str, source: str) -> None:
     shown = options.set | NOSUID | NODEV | NOEXEC
-    plan.init.append(op("bind", mount.pointer, "", "", 0, shown, 0, 0, 0, options.propagation, target, source))
+    plan.init.append(op("bind", mount.pointer, "", "", 0, 0, shown, 0, 0, 0, 0, options.propagation, target, source))

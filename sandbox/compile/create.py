@@ -76,10 +76,10 @@ def compile_create(spec: Spec, facts: Facts, request: Request) -> Plan:
         # private procfs knows no masks (CVE-2016-9962). Not for others: they could not write init's id maps any more.
         plan.init.append(op("undumpable", ""))
     raise_limits(plan, process)
-    flags = namespaces(plan, spec, facts, request.rootfs, "cgroup" if entered.into else "", entered.enter)
+    flags = namespaces(plan, spec, facts, "cgroup" if entered.into else "", entered.enter)
     isolate(plan, spec, facts, request, flags)
     root(plan, spec, request.rootfs, flags)
-    deferred = mounts(plan, spec, facts, flags)
+    deferred = mounts(plan, spec, facts, request.rootfs, flags)
     devices(plan, spec, facts, request)
     if spec.hooks is not None:
         from pyrunc.sandbox.compile.hooks import create_hooks

@@ -22,15 +22,18 @@ REC = 0x4000
 ATTRIBUTES = {
     "ro": (0x1, 0), "rw": (0, 0x1), "nosuid": (0x2, 0), "suid": (0, 0x2), "nodev": (0x4, 0), "dev": (0, 0x4),
     "noexec": (0x8, 0), "exec": (0, 0x8), "nodiratime": (0x80, 0), "diratime": (0, 0x80),
-    "nosymfollow": (0x200000, 0), "symfollow": (0, 0x200000), "noatime": (0x10, ATIME), "atime": (0, ATIME),
-    "relatime": (0, ATIME), "norelatime": (0x20, ATIME), "strictatime": (0x20, ATIME), "nostrictatime": (0, ATIME),
+    "nosymfollow": (0x200000, 0), "symfollow": (0, 0x200000), "noatime": (0x10, ATIME), "atime": (0, 0x10),
+    "relatime": (0, ATIME), "norelatime": (0, 0), "strictatime": (0x20, ATIME), "nostrictatime": (0, 0x20),
 }  # fmt: skip
+NODIRATIME = 0x80
+# Flags that a bind loses when it names others, and what takes an access time option back.
+DROPPED = 0x20000F
+ATIME_WORDS = {"noatime": "atime", "relatime": "norelatime", "strictatime": "nostrictatime", "nodiratime": "diratime"}
 PROPAGATION = {"private": 0x40000, "shared": 0x100000, "slave": 0x80000, "unbindable": 0x20000}
 # Options of the file system's super block that fsconfig(2) knows, and those that only take them back.
 SUPER = {"sync": "sync", "dirsync": "dirsync", "lazytime": "lazytime", "mand": "mand"}
 SUPER_CLEAR = {"async": "sync", "nolazytime": "lazytime", "nomand": "mand"}
 IGNORED = {"defaults", "silent", "loud", "noiversion", "bind", "rbind", "remount", "tmpcopyup"}
-UNSUPPORTED = {"idmap", "ridmap"}
 # Types whose super block is shared or virtual: only the mount is made read-only.
 VIRTUAL = {"proc", "sysfs", "tmpfs", "devpts", "mqueue", "cgroup", "cgroup2", "ramfs", "devtmpfs"}
 # Below /proc nothing may be mounted but these, and /proc itself only by procfs or a bind of it (CVE-2019-16884).
@@ -43,19 +46,20 @@ PROC_ALLOWED = {
 class Options:
     """What the options of one mount come to."""
 
-    __slots__ = ("clear", "data", "iversion", "propagation", "rec_clear", "rec_set", "set")
+    __slots__ = ("clear", "data", "id_map", "iversion", "named", "propagation", "rec_clear", "rec_set", "set")
 
     def __init__(self, mount: Mount) -> None:
         self.set = self.clear = self.rec_set = self.rec_clear = self.propagation = 0
         self.iversion = False
+        self.named = False  # some flag is set or cleared by name
+        self.id_map = ""  # the option that asks for it
         self.data: list[str] = []
-        if mount.uid_mappings or mount.gid_mappings:  # with or without the option: ids would be the wrong ones
-            raise _unsupported(mount, "id mappings")
         for option in mount.options:
-            self._add(option, mount)
+            self._add(option)
 
-    def _add(self, option: str, mount: Mount) -> None:
+    def _add(self, option: str) -> None:
         if option in ATTRIBUTES:
+            self.named = True
             on, off = ATTRIBUTES[option]
             self.set = self.set & ~off | on  # a later option overrides an earlier one
             self.clear = (self.clear | off) & ~on | off & ATIME
@@ -73,18 +77,13 @@ class Options:
             self.data = [item for item in self.data if item != SUPER_CLEAR[option]]
         elif option == "iversion":
             self.iversion = True
-        elif option in UNSUPPORTED:
-            raise _unsupported(mount, option)
+        elif option.partition("=")[0] in ("idmap", "ridmap"):
+            self.id_map = option
         elif option not in IGNORED and option:
             self.data += [item for item in option.split(",") if item]
 
 
-def _unsupported(mount: Mount, what: str) -> Failure:
-    detail = "this release does not support it"
-    return Failure(f"mount {mount.destination} with {what}", mount.pointer, detail=detail)
-
-
-def mounts(plan: Plan, spec: Spec, facts: Facts, flags: int) -> list[tuple[str, str]]:
+def mounts(plan: Plan, spec: Spec, facts: Facts, rootfs: str, flags: int) -> list[tuple[str, str]]:
     """Adds all mounts; returns [(mount slot, pointer)] of those to be made read-only once everything in them exists."""
     deferred: list[tuple[str, str]] = []
     entered = not any(item.name == "enter_cgroups" for item in plan.host)
@@ -92,14 +91,17 @@ def mounts(plan: Plan, spec: Spec, facts: Facts, flags: int) -> list[tuple[str, 
         if not flags & CLONE_FLAGS["mount"] and not any(n.type == "mount" for n in spec.linux.namespaces):
             raise Invalid("mounts need a mount namespace", mount.pointer, "add one to linux.namespaces")
         options = Options(mount)
+        target = inside(rootfs, normal(mount.destination))
         if mount.type in ("cgroup", "cgroup2") and not is_bind(mount):
             from pyrunc.sandbox.compile.cgroup_mount import cgroup_mount
 
             if not entered:
                 entered = _enter(plan)
-            cgroup_mount(plan, spec, facts.layout, mount, options, normal(mount.destination), index, flags, deferred)
+            cgroup_mount(plan, spec, facts.layout, mount, options, target, index, flags, deferred)
         else:
-            _mount(plan, spec, mount, options, index, deferred)
+            _mount(plan, spec, facts, mount, options, target, index, deferred)
+    if any(item.name == "opener" for item in plan.init):
+        plan.init.append(op("dismiss_opener", "mounts"))
     if not entered:
         _enter(plan)
     if flags & CLONE_FLAGS["cgroup"] and not any(item.name == "unshare_cgroup" for item in plan.init):
@@ -117,12 +119,14 @@ def _enter(plan: Plan) -> bool:
 
 
 def is_bind(mount: Mount) -> bool:
-    """A bind is chosen by its options; `type` says nothing then."""
-    return "bind" in mount.options or "rbind" in mount.options
+    """A bind is chosen by its options; `type` says nothing then. No file system is of the type bind."""
+    return "bind" in mount.options or "rbind" in mount.options or mount.type == "bind"
 
 
-def _mount(plan: Plan, spec: Spec, mount: Mount, options: Options, index: int, deferred: list[tuple[str, str]]) -> None:
-    target = normal(mount.destination)
+def _mount(
+    plan: Plan, spec: Spec, facts: Facts, mount: Mount, options: Options, target: str, index: int,
+    deferred: list[tuple[str, str]],
+) -> None:  # fmt: skip
     tolerate = _guard(mount, target)
     if "remount" in mount.options:
         clear = options.clear & ~options.set | (ATIME if options.set & ATIME else 0)
@@ -130,13 +134,13 @@ def _mount(plan: Plan, spec: Spec, mount: Mount, options: Options, index: int, d
     elif is_bind(mount):
         if not mount.source:
             raise Invalid("a bind needs a source", mount.pointer, clause="config.md#mounts")
-        if options.data:
-            words = ", ".join(options.data)
+        words = ", ".join([item for item in options.data if item not in SUPER])
+        if words:
             raise Invalid(
                 f"bind mounts cannot have any filesystem-specific options applied: {words}", mount.pointer,
                 "remove the options, or the bind", "config.md#mounts",
             )  # fmt: skip
-        _bind(plan, mount, options, index, target, tolerate)
+        _bind(plan, spec, facts, mount, options, target, tolerate)
     else:
         _new(plan, spec, mount, options, index, target, tolerate, deferred)
 
@@ -153,18 +157,40 @@ def _guard(mount: Mount, target: str) -> str:
     return ""
 
 
-def _bind(plan: Plan, mount: Mount, options: Options, index: int, target: str, tolerate: str) -> None:
-    tree = f"tree[{index}]"
-    cloned = any(item.name == "clone_tree" and item.values[0] == tree for item in plan.init)
+def _bind(
+    plan: Plan, spec: Spec, facts: Facts, mount: Mount, options: Options, target: str, tolerate: str
+) -> None:  # fmt: skip
+    slot, map_all = "", 0
+    if options.id_map or mount.uid_mappings:
+        from pyrunc.sandbox.compile.id_mapped import id_map
+
+        slot, map_all = id_map(plan, spec, facts, mount, options.id_map)
     if target == "/proc":
         tolerate += " procfs_only"
+    on, off, drop = bind_flags(mount, options) if options.named else (0, 0, 0)
     plan.init.append(
         op(
-            "bind", mount.pointer, "", tree if cloned else "", int("rbind" in mount.options), options.set,
-            options.clear, options.rec_set, options.rec_clear, options.propagation, target, mount.source,
-            tolerate=tolerate,
+            "bind", mount.pointer, "", slot, map_all, int("rbind" in mount.options), on, off, drop,
+            options.rec_set, options.rec_clear, options.propagation, target, mount.source, tolerate=tolerate,
         )
     )  # fmt: skip
+
+
+def bind_flags(mount: Mount, options: Options) -> tuple[int, int, int]:
+    """Flags set, cleared, and dropped unless they are locked. Who names one flag gives up those of the source that are
+    not named, as with a remount of mount(8); access times stay the source's until one of their words is set."""
+    on, off = options.set & DROPPED, options.clear & DROPPED
+    words: set[str] = set()
+    for option in mount.options:
+        if option in ATIME_WORDS:
+            words.add(option)
+        else:
+            words -= {word for word in words if ATIME_WORDS[word] == option}
+    if words:
+        off |= ATIME | NODIRATIME
+        on |= 0x20 if "strictatime" in words else 0x10 if "noatime" in words else 0
+        on |= NODIRATIME if "nodiratime" in words else 0
+    return on, off & ~(on & ~ATIME), DROPPED & ~(on | off)
 
 
 def _new(
@@ -235,6 +261,11 @@ def _legacy_flags(attributes: int, options: Options) -> int:
     flags |= 0x800 if attributes & 0x80 else 0
     flags |= 0x100 if attributes & 0x200000 else 0
     return flags | (0x800000 if options.iversion else 0)
+
+
+def inside(rootfs: str, path: str) -> str:
+    """A destination may also be written as the host sees it: runc takes the root file system's own path off."""
+    return path[len(rootfs) :] or "/" if (path + "/").startswith(rootfs + "/") else path
 
 
 def normal(path: str) -> str:

@@ -24,7 +24,7 @@ CLONE_FLAGS = {
 JOIN_ORDER = ("user", "network", "ipc", "uts", "cgroup", "time", "pid", "mount")
 
 
-def namespaces(plan: Plan, spec: Spec, facts: Facts, rootfs: str, cgroup_slot: str, entered: Sequence[str]) -> int:
+def namespaces(plan: Plan, spec: Spec, facts: Facts, cgroup_slot: str, entered: Sequence[str]) -> int:
     """Adds everything up to init's existence with its ids in order; returns the CLONE_NEW* flags of new namespaces."""
     linux = spec.linux
     new = 0
@@ -34,9 +34,10 @@ def namespaces(plan: Plan, spec: Spec, facts: Facts, rootfs: str, cgroup_slot: s
             joined.append((item.type, item.path, item.pointer))
         else:
             new |= CLONE_FLAGS[item.type]
+    if new & CLONE_FLAGS["mount"] and _needs_opener(spec, facts):
+        # Before the joins, because whoever joins a user namespace has no rights outside.
+        plan.init.append(op("opener", "mounts"))
     late = _join(plan, joined, new)
-    if new & CLONE_FLAGS["user"]:
-        _clone_sources(plan, spec, facts, rootfs)
     if new & CLONE_FLAGS["time"]:
         # Offsets and membership are fixed when the first process enters, so the launcher unshares before it spawns.
         plan.init.append(op("unshare_time", "linux.namespaces"))
@@ -77,25 +78,22 @@ def _join(plan: Plan, joined: list[tuple[str, str, str]], new: int) -> list[tupl
     return late
 
 
-def _clone_sources(plan: Plan, spec: Spec, facts: Facts, rootfs: str) -> None:
-    """Bind sources are cloned with the launcher's rights: the container's root may not be able to reach them. Sources
-    inside the root file system are left to init, because an earlier mount may lie there, and so is what a rootless
-    launcher may not clone: the mounts here may be another user namespace's."""
-    tolerate = "denied_ok" if facts.rootless else ""
-    for index, mount in enumerate(spec.mounts):
-        recursive = "rbind" in mount.options
-        source = mount.source
-        if (recursive or "bind" in mount.options) and not (source + "/").startswith(rootfs + "/"):
-            tree = f"tree[{index}]"
-            plan.init.append(op("clone_tree", mount.pointer, tree, int(recursive), source, tolerate=tolerate))
+def _needs_opener(spec: Spec, facts: Facts) -> bool:
+    """Whether sources of binds have to be opened by somebody else than init: its root is a user of the host's who may
+    not reach them, nor map their ids. A rootless launcher is that same user."""
+    if facts.euid != 0 or not any(item.type == "user" for item in spec.linux.namespaces):
+        return False
+    from pyrunc.sandbox.compile.mounts import is_bind
+
+    return any(is_bind(mount) for mount in spec.mounts)
 
 
 def _maps(plan: Plan, spec: Spec, facts: Facts) -> None:
     linux = spec.linux
     plan.init.append(sync("idmaps", "linux.uidMappings", "identity"))
     plan.host.append(host("await", "linux.uidMappings", 0))
-    uids = _lines(linux.uid_mappings)
-    gids = _lines(linux.gid_mappings)
+    uids = id_lines(linux.uid_mappings)
+    gids = id_lines(linux.gid_mappings)
     plan.host.append(host("id_maps", "linux.uidMappings", int(denies_setgroups(spec, facts)), uids, gids))
     plan.host.append(host("answer", "linux.uidMappings", 0))
 
@@ -123,7 +121,8 @@ def set_groups(spec: Spec, facts: Facts) -> bool:
     return may
 
 
-def _lines(mappings: Iterable[IDMapping]) -> str:
+def id_lines(mappings: Iterable[IDMapping]) -> str:
+    """As uid_map and gid_map are written."""
     text = "\n".join([f"{entry.container_id} {entry.host_id} {entry.size}" for entry in mappings])
     if not text:
         raise Failure("map users and groups", "linux.uidMappings", detail="a new user namespace needs both mappings")

@@ -24,6 +24,8 @@ enum message_type {
     MESSAGE_SYNC = 3,
     MESSAGE_GO = 4,
     MESSAGE_FAIL = 5,
+    MESSAGE_OPEN = 6,
+    MESSAGE_OPENED = 7,
 };
 
 enum detail {
@@ -46,6 +48,7 @@ enum detail {
     DETAIL_NOT_PROCFS = 19,         /* no trustworthy procfs */
     DETAIL_NOT_DEVPTS = 20,         /* /dev/pts of the container is no devpts */
     DETAIL_SOURCE = 21,             /* the source cannot be opened, the target is not in question; text: the source */
+    DETAIL_ID_MAP = 23,             /* the ids of the source cannot be mapped; text: the source */
     DETAIL_TARGET = 22,             /* the target can neither be opened nor made; text: the target */
     /* process */
     DETAIL_CWD_OUTSIDE = 30,        /* the working directory is not below the container's root */

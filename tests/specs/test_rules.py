@@ -99,7 +99,7 @@ BROKEN = [
     (changed(small(), "root", None), "root", "root must be specified"),
     (changed(small(), "root/path", ""), "root.path", "must not be empty"),
     (changed(small(), "mounts", [{"destination": ""}]), "mounts[0].destination", "needs a destination"),
-    (changed(small(), "mounts", [{"destination": "/a", "options": ["bind", "idmap"]}]), "mounts[0]", "needs mappings"),
+    (changed(small(), "mounts", [{"destination": "/a", "options": ["bind", "idmap"]}]), "mounts[0]", "must have both"),
     (changed(small(), "mounts", [{"destination": "/a", "options": ["rbind"], "uidMappings": [MAP]}]), "mounts[0]",
      "id-mapped mounts must have both uid and gid mappings specified"),
     (changed(small(), "mounts", [{"destination": "/a", "uidMappings": [MAP], "gidMappings": [MAP]}]), "mounts[0]",

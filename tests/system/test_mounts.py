@@ -377,7 +377,6 @@ def test_bind_proc_of_the_host_read_only(bundle: Bundle) -> None:
     assert "Read-only file system" in result.err
 
 
-@pytest.mark.gap("pyrunc", "has no idmapped mounts")
 def test_idmapped(bundle: Bundle) -> None:
     """A bind mount with maps of its own shows the owners that they say."""
     box = bundle()

@@ -19,6 +19,11 @@ int change_propagation(int mount, uint64_t flags) {
     return sys_mount_setattr(mount, flags & MS_REC ? AT_RECURSIVE : 0, &attributes);
 }
 
+int map_ids(int mount, int namespace, bool recursive) {
+    struct mount_attributes attributes = {.set = MOUNT_ATTR_IDMAP, .user_namespace = (uint64_t)namespace};
+    return sys_mount_setattr(mount, recursive ? AT_RECURSIVE : 0, &attributes);
+}
+
 int clone_tree(int folder, const char *path, bool recursive) {
     unsigned flags = OPEN_TREE_CLONE | (recursive ? AT_RECURSIVE : 0) | (*path ? 0 : AT_EMPTY_PATH);
     return sys_open_tree(folder, path, flags);

@@ -21,7 +21,10 @@
 #define MAX_SLOTS 1024
 
 /* Every fd that the launcher owns, in one table, so that all can be moved out of the way of the process's fds. */
-enum fd_name { FD_CONTROL, FD_ROOT, FD_PROC, FD_CONSOLE, FD_EMPTY_FOLDER, FD_OOM_SCORE_ADJ, FD_SLOTS, FD_COUNT = FD_SLOTS + MAX_SLOTS };
+enum fd_name {
+    FD_CONTROL, FD_ROOT, FD_PROC, FD_CONSOLE, FD_EMPTY_FOLDER, FD_OOM_SCORE_ADJ, FD_OPENER,
+    FD_SLOTS, FD_COUNT = FD_SLOTS + MAX_SLOTS
+};
 
 struct launcher {
     struct plan plan;
@@ -30,6 +33,7 @@ struct launcher {
     bool put_off[MAX_SLOTS]; /* a `join` that waits for its `join_late` */
     bool denied[OPERATION_COUNT];
     bool sealed;             /* a seccomp filter is loaded: every further system call may be one too many */
+    int opener;              /* pid of the opener, or 0; the launcher's child alone */
     int listener;            /* fd of the seccomp listener, or -1 */
     mode_t umask;            /* the process's; the launcher itself works with 0 until `umask` */
     int hook_output[2];      /* fds of what hooks write, or -1: kept for an error's text */
@@ -72,6 +76,14 @@ bool is_procfs_root(int fd);
 void write_decimal(char *ret, int64_t value);
 void open_oom_score_adj(void);
 
+/* opener.c. Init's process handle for the opener; waiting until it has ended; the tree that the bind at INDEX is to bind. */
+void tell_opener(int process);
+void wait_for_opener(void);
+int ask_opener(uint32_t index);
+
+/* mounts.c: the tree that a bind is to bind, cloned and with its ids mapped. */
+int open_source(const struct operation *bind);
+
 /* mounts.c: a new file system that is mounted nowhere yet. OPTIONS: texts one after the other, an empty one at the end. */
 int new_file_system(const char *type, const char *options, unsigned attributes);
 
@@ -80,6 +92,7 @@ int open_target(const struct operation *operation, const char *path, bool folder
 int attach(int mount, int target, const char *path);
 int change_attributes(int mount, uint64_t set, uint64_t clear, bool recursive);
 int change_propagation(int mount, uint64_t flags);
+int map_ids(int mount, int namespace, bool recursive);
 int clone_tree(int folder, const char *path, bool recursive);
 
 /* nodes.c */
@@ -97,7 +110,7 @@ OPERATION(raise_rlimit);
 OPERATION(attach_devices);
 OPERATION(join);
 OPERATION(join_late);
-OPERATION(clone_tree);
+OPERATION(opener);
 OPERATION(unshare_time);
 OPERATION(spawn);
 OPERATION(sync);
@@ -151,3 +164,4 @@ OPERATION(place_fd);
 OPERATION(exec);
 OPERATION(open_folder);
 OPERATION(copy_up);
+OPERATION(dismiss_opener);

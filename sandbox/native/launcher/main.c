@@ -45,5 +45,7 @@ int main(void) {
     launcher.umask = umask(0);
     if (receive_plan())
         return 1;
-    return run_plan() ? 1 : 0;
+    error = run_plan();
+    wait_for_opener(); /* nobody else would, after a failure before `spawn` */
+    return error ? 1 : 0;
 }

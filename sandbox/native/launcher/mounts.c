@@ -5,8 +5,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-
-
 /* Notes what the file system has to say about a failure, when it says anything. */
 static int because_context(int context, int error, enum detail detail, uint32_t number, const char *option) {
     char text[MAX_TEXT];
@@ -177,40 +175,35 @@ int op_mount_legacy(const struct operation *operation) {
     return error;
 }
 
-int op_clone_tree(const struct operation *operation) {
-    const char *source = operation->texts[CLONE_TREE_SOURCE].bytes;
-    int tree = clone_tree(AT_FDCWD, source, operation->numbers[CLONE_TREE_RECURSIVE]);
+int open_source(const struct operation *bind) {
+    const char *source = bind->texts[BIND_SOURCE].bytes;
+    uint64_t slot = bind->numbers[BIND_ID_MAP];
+    int tree = clone_tree(AT_FDCWD, source, bind->numbers[BIND_RECURSIVE]);
     if (tree < 0)
         return because(tree, DETAIL_SOURCE, source);
-    /* Here / still propagates to the host: a clone in the host's peer groups would carry mounts of the container out. */
-    int error = change_propagation(tree, MS_SLAVE | MS_REC);
+    /* While it is mounted nowhere yet: the kernel maps no mount that somebody may already have seen. */
+    int error = slot == UINT64_MAX ? 0 : map_ids(tree, slot_fd(slot), bind->numbers[BIND_MAP_ALL]);
     if (error) {
         close(tree);
-        return because(error, DETAIL_SOURCE, source);
+        return because(error, DETAIL_ID_MAP, source);
     }
-    fill_slot(operation->numbers[CLONE_TREE_TREE], tree);
-    return 0;
+    return tree;
 }
 
-/* The tree to bind: one that was cloned before, or a clone made now, also where the launcher was denied it (DENIED_OK). The
- * caller owns the fd. */
-static int source_tree(const struct operation *operation) {
-    uint64_t slot = operation->numbers[BIND_TREE];
-    const char *source = operation->texts[BIND_SOURCE].bytes;
-    int tree = slot == UINT64_MAX ? -1 : slot_fd(slot);
-    if (tree < 0) {
-        tree = clone_tree(AT_FDCWD, source, operation->numbers[BIND_RECURSIVE]);
-        return tree < 0 ? because(tree, DETAIL_SOURCE, source) : tree;
-    }
-    launcher.fds[FD_SLOTS + slot] = -1; /* a tree is attached once */
-    return tree;
+/* The flags of the bind's own mount. Those that are dropped without being named stay where the kernel has locked them. */
+static int set_flags(int tree, const uint64_t *numbers) {
+    uint64_t set = numbers[BIND_SET], clear = numbers[BIND_CLEAR], drop = numbers[BIND_DROP];
+    int error = change_attributes(tree, set, clear | drop, false);
+    if (error == -EPERM && drop) /* the one flag that nobody can lock goes */
+        error = change_attributes(tree, set, clear | (drop & MOUNT_ATTR_NOSYMFOLLOW), false);
+    return error;
 }
 
 int op_bind(const struct operation *operation) {
     const char *path = operation->texts[BIND_TARGET].bytes;
     const uint64_t *numbers = operation->numbers;
     struct stat source;
-    int tree = source_tree(operation);
+    int tree = launcher.fds[FD_OPENER] >= 0 ? ask_opener(operation->index) : open_source(operation);
     if (tree < 0)
         return tree;
     /* Before the tree is attached nobody can see it without its flags. */
@@ -218,7 +211,7 @@ int op_bind(const struct operation *operation) {
     if (!error && tolerates(operation, PROCFS_ONLY) && !is_procfs_root(tree))
         error = refused(DETAIL_NOT_PROCFS, operation->texts[BIND_SOURCE].bytes);
     if (!error)
-        error = change_attributes(tree, numbers[BIND_SET], numbers[BIND_CLEAR], false);
+        error = set_flags(tree, numbers);
     if (!error)
         error = change_attributes(tree, numbers[BIND_REC_SET], numbers[BIND_REC_CLEAR], true);
     int target = error ? error : open_target(operation, path, S_ISDIR(source.st_mode));

@@ -57,7 +57,12 @@ int op_spawn(const struct operation *operation) {
     uint64_t cgroup = operation->numbers[SPAWN_CGROUP];
     /* CLONE_PARENT makes init a child of whoever started the launcher, since only a parent can wait for it; it takes over the
      * launcher's exit signal. */
-    struct clone_arguments arguments = {.flags = operation->numbers[SPAWN_FLAGS] | CLONE_PARENT};
+    int process = -1;
+    bool opener = launcher.fds[FD_OPENER] >= 0;
+    struct clone_arguments arguments = {
+        .flags = operation->numbers[SPAWN_FLAGS] | CLONE_PARENT | (opener ? CLONE_PIDFD : 0),
+        .pidfd = (uint64_t)(uintptr_t)&process,
+    };
     if (cgroup != UINT64_MAX) {
         int fd = slot_fd(cgroup);
         if (fd < 0)
@@ -78,7 +83,11 @@ int op_spawn(const struct operation *operation) {
     }
     struct message message = {.type = MESSAGE_SPAWNED, .index = operation->index, .a = pid};
     send_message(&message, NULL, 0, -1);
-    _exit(write(said[1], "", 1) != 1);
+    if (opener) /* before init can ask it for anything */
+        tell_opener(process);
+    int told = write(said[1], "", 1) == 1;
+    wait_for_opener();
+    _exit(!told);
 }
 
 int op_become_root(const struct operation *operation) {

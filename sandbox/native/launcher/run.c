@@ -46,7 +46,7 @@ static int carry_out(const struct operation *operation) {
     case OPERATION_ATTACH_DEVICES: return op_attach_devices(operation);
     case OPERATION_JOIN: return op_join(operation);
     case OPERATION_JOIN_LATE: return op_join_late(operation);
-    case OPERATION_CLONE_TREE: return op_clone_tree(operation);
+    case OPERATION_OPENER: return op_opener(operation);
     case OPERATION_UNSHARE_TIME: return op_unshare_time(operation);
     case OPERATION_SPAWN: return op_spawn(operation);
     case OPERATION_SYNC: return op_sync(operation);
@@ -100,6 +100,7 @@ static int carry_out(const struct operation *operation) {
     case OPERATION_EXEC: return op_exec(operation);
     case OPERATION_OPEN_FOLDER: return op_open_folder(operation);
     case OPERATION_COPY_UP: return op_copy_up(operation);
+    case OPERATION_DISMISS_OPENER: return op_dismiss_opener(operation);
     }
     return refused(DETAIL_MALFORMED_PLAN, "");
 }

@@ -160,6 +160,7 @@ dev_t gnu_dev_makedev(unsigned major_number, unsigned minor_number) {
 /* -- sockets ---------------------------------------------------------------------------------------------------------- */
 
 int socket(int family, int type, int protocol) { return (int)CALL3(socket, family, type, protocol); }
+int socketpair(int family, int type, int protocol, int ret[2]) { return (int)CALL4(socketpair, family, type, protocol, ret); }
 int accept4(int fd, struct sockaddr *address, socklen_t *length, int flags) {
     return (int)CALL4(accept4, fd, address, length, flags);
 }

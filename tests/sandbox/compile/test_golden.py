@@ -18,7 +18,6 @@ from pyrunc.sandbox.describe import lines
 from pyrunc.sandbox.facts import Facts
 from pyrunc.sandbox.plan import Plan
 from pyrunc.sandbox.wire import encode
-from pyrunc.specs.errors import Failure
 from pyrunc.specs.rules import check
 from pyrunc.specs.runtime import decode_spec
 
@@ -86,18 +85,3 @@ def test_secrets_are_not_shown(tmp_path: Path) -> None:
     assert "TOKEN" in "\n".join(lines(plan))
     assert "swordfish" not in "\n".join(lines(plan))
     assert "TOKEN=swordfish" in "\n".join(lines(plan, reveal=True))
-
-
-@pytest.mark.parametrize("options", [["bind"], ["bind", "idmap"]])
-def test_mapped_mounts_are_refused(tmp_path: Path, options: list[str]) -> None:
-    """Id mappings of a mount are never passed over, whether or not an option asks for them too."""
-    mapping = [{"containerID": 0, "hostID": 1000, "size": 1}]
-    document = json.loads((GOLDEN / "default.json").read_text())
-    document["mounts"].append(
-        {"destination": "/m", "source": "/srv", "options": options, "uidMappings": mapping, "gidMappings": mapping}
-    )
-    path = tmp_path / "mapped.json"
-    path.write_text(json.dumps(document))
-
-    with pytest.raises(Failure, match="this release does not support it"):
-        compiled(path, v2())

@@ -422,8 +422,8 @@ def test_spawn_into_cgroup(run: Run, rootfs: Path) -> None:
         folder.rmdir()
 
 
-def test_clone_tree_reaches_what_the_container_cannot(run: Run, rootfs: Path, tmp_path: Path) -> None:
-    """A source that is closed to the user namespace is cloned by the launcher and bound by init."""
+def test_opener_reaches_what_the_container_cannot(run: Run, rootfs: Path, tmp_path: Path) -> None:
+    """A source that is closed to the user namespace is opened by the opener and bound by init."""
     secret = tmp_path / "closed" / "inside"
     secret.mkdir(parents=True)
     (secret / "file").write_text("reached\n")
@@ -431,8 +431,8 @@ def test_clone_tree_reaches_what_the_container_cannot(run: Run, rootfs: Path, tm
     plan = container(
         rootfs,
         ["/bin/cat", "/work/file"],
-        [bind("/work", str(secret), tree="tree")],
-        first=[op("clone_tree", "", "tree", 1, str(secret))],
+        [bind("/work", str(secret)), op("dismiss_opener", "")],
+        first=[op("opener", "")],
         flags=NEWUSER | NEWNS | NEWPID,
     )
 

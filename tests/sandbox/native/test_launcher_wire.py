@@ -23,7 +23,7 @@ from tests.sandbox.native.harness import HEAD, NEWNS, PROC, Result, Talk, contai
 # A plan that does nothing to the system: limits that exist already, and nothing to run.
 HARMLESS = [
     op("raise_rlimit", "", 7, 1, 1),
-    op("clone_tree", "", "tree", 0, "/no/such", tolerate="missing_ok"),
+    op("open_folder", "", "tree", "/no/such", tolerate="missing_ok"),
     op("find_program", "", "/bin/true", ""),
     op("exec", "", ["/bin/true", "x"], ["A=b"]),
 ]
