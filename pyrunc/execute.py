@@ -74,6 +74,7 @@ class Joining:
         self.record = record
         handlers = {"open_process": self._open_process, "console": self._console}
         self.launch = Launch(plan, handlers)
+        self.launch.trace = options.trace
 
     def carry_out(self) -> None:
         """Until exec has happened; ends what it started when something fails."""

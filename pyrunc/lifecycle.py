@@ -94,7 +94,7 @@ def _compile(bundle: Bundle, id: str, options: CreateOptions, start: str, facts:
     kept = listen_fds() + options.preserve_fds
     request = Request(
         id, bundle.path, bundle.rootfs, start, options.no_pivot, not options.no_new_keyring, kept, seccomp,
-        options.systemd_cgroup,
+        options.systemd_cgroup, options.rootless,
     )  # fmt: skip
     return compile_create(spec, facts, request)
 
@@ -138,6 +138,7 @@ class Creation:
                 "hooks": self._hooks, "console": self._console,
             },
         )  # fmt: skip
+        self.launch.trace = options.trace
 
     def carry_out(self) -> None:
         """Everything up to the answer to `ready`; raises after undoing."""

@@ -29,6 +29,7 @@ class CreateOptions:
         "preserve_fds",
         "rootless",
         "systemd_cgroup",
+        "trace",
         "warn",
     )
 
@@ -49,6 +50,7 @@ class CreateOptions:
         systemd_cgroup: bool = False,
         rootless: str = "auto",  # "true", "false" or "auto": pass over errors of cgroup permissions
         warn: Callable[[str], None] | None = None,  # gets a sentence on whatever was asked for and is left out
+        trace: Callable[[str], None] | None = None,  # gets a sentence on each step
     ) -> None:
         self.bundle = bundle
         self.config = config
@@ -64,6 +66,7 @@ class CreateOptions:
         self.systemd_cgroup = systemd_cgroup
         self.rootless = rootless
         self.warn = warn
+        self.trace = trace
 
 
 class ExecOptions:
@@ -90,6 +93,7 @@ class ExecOptions:
         "preserve_fds",
         "process_file",
         "process_label",
+        "trace",
         "tty",
         "user",
     )
@@ -116,6 +120,7 @@ class ExecOptions:
         cgroup: list[str] | None = None,  # `PATH`, or `CONTROLLER[,CONTROLLER]:PATH` on cgroup v1
         ignore_paused: bool = False,
         no_subreaper: bool = False,
+        trace: Callable[[str], None] | None = None,  # gets a sentence on each step
     ) -> None:
         self.args = args or []
         self.process_file = process_file
@@ -136,6 +141,7 @@ class ExecOptions:
         self.cgroup = cgroup or []
         self.ignore_paused = ignore_paused
         self.no_subreaper = no_subreaper
+        self.trace = trace
 
 
 def check_console(terminal: bool, detach: bool, console_socket: str) -> None:

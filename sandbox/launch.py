@@ -40,6 +40,8 @@ class Launch:
         self.slots: dict[str, int] = {}
         self.made: list[str] = []  # cgroup folders that were not there before
         self.received = -1  # fd that came with the last rendezvous
+        self.trace: Callable[[str], None] | None = None  # gets a sentence on each step, as it is known to be done
+        self._traced = 0  # operations of init that it has been told of
         self._control: _socket.socket | None = None
         self._launcher = 0
 
@@ -56,6 +58,8 @@ class Launch:
                 own(self, operation)
             else:
                 self.handlers[operation.name](self, operation)
+            if self.trace is not None:
+                self._tell(operation)
         return self.pid
 
     def finish(self) -> None:
@@ -63,6 +67,7 @@ class Launch:
         kind, index, a, b, text = self._receive()
         if kind:
             raise self._explained(kind, index, a, b, text)
+        self._tell_init(len(self.plan.init))
         self.close()
 
     def close(self) -> None:
@@ -111,6 +116,8 @@ class Launch:
     def _explained(self, kind: int, index: int, a: int, b: int, text: bytes) -> PyruncError:
         from pyrunc.sandbox.failures import explain, vanished
 
+        if kind == MESSAGE_FAIL:
+            self._tell_init(index)
         if kind == MESSAGE_FAIL and index < len(self.plan.init):
             return explain(self.plan.init[index], a, b, text.decode("utf-8", "replace"))
         self._reap_launcher()
@@ -120,6 +127,27 @@ class Launch:
         if self._launcher:
             posix.waitpid(self._launcher, 0)
             self._launcher = 0
+
+    # -- for who wants to watch ----------------------------------------------------------------------------------
+
+    def _tell(self, operation: Operation) -> None:
+        from pyrunc.sandbox.describe import describe
+
+        assert self.trace is not None
+        if operation.name == "await":  # init has got as far as its `sync`
+            self._tell_init(self._synced)
+        elif operation.name != "answer":
+            self.trace(f"host: {describe(operation)}")
+
+    def _tell_init(self, end: int) -> None:
+        if self.trace is None:
+            return
+        from pyrunc.sandbox.describe import describe
+
+        for operation in self.plan.init[self._traced : end]:
+            if operation.name != "sync":
+                self.trace(f"init: {describe(operation)}")
+        self._traced = max(self._traced, end)
 
     # -- host operations -----------------------------------------------------------------------------------------
 

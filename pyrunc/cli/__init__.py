@@ -99,7 +99,8 @@ def carry_out(attempt: Attempt, arguments: list[str]) -> int:
         return show_version()
     if given.switch("help") or not given.arguments:
         return show_help([])
-    attempt.log = Log(given.text("log"), given.text("log-format", "text"), given.switch("debug"))
+    level = "debug" if given.switch("debug") else given.text("log-level", "warning")
+    attempt.log = Log(given.text("log"), given.text("log-format", "text"), level)
     context = make_context(attempt.log, given)
 
     if given.switch("report-start"):

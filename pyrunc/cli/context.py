@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from pyrunc.cli.options import Flag
 
 GLOBAL_FLAGS: tuple[Flag, ...] = (
-    ("debug", SWITCH, "show where in the program an error comes from"),
-    ("log", TEXT, "file to append errors to (default: standard error)"),
+    ("debug", SWITCH, "log every step, and show where in the program an error comes from"),
+    ("log", TEXT, 'where errors go: [file:]PATH, "journald:NAME" or "syslog:NAME" (default: standard error)'),
     ("log-format", TEXT, 'form of errors: "text" or "json" (default: "text")'),
+    ("log-level", TEXT, 'what is logged: "error", "warning" or "debug" (default: "warning")'),
     ("root", TEXT, "folder that keeps the state of containers, best on a tmpfs (default: /run/pyrunc)"),
     ("systemd-cgroup", SWITCH, 'let systemd make the cgroup; cgroupsPath is then "slice:prefix:name"'),
     ("rootless", TEXT, 'pass over errors of cgroup permissions: "true", "false" or "auto" (default: "auto")'),

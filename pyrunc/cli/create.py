@@ -65,6 +65,7 @@ def create_options(context: Context, given: Given) -> CreateOptions:
         systemd_cgroup=context.systemd_cgroup,
         rootless=context.rootless,
         warn=context.log.warning,
+        trace=context.log.step if context.log.debug else None,
     )
 
 

@@ -73,6 +73,7 @@ def run(context: Context, given: Given) -> int:
         preserve_fds=count_of_fds(given),
         cgroup=given.list("cgroup"),
         ignore_paused=given.switch("ignore-paused"),
+        trace=context.log.step if context.log.debug else None,
     )
 
     from pyrunc import lifecycle

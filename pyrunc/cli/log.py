@@ -13,8 +13,13 @@ import time
 from pyrunc.record import quote
 from pyrunc.specs.errors import Failure, PyruncError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyrunc.cli.sinks import Sink
+
 STDERR = 2
 FORMATS = ("text", "json")
+LEVELS = ("error", "warning", "debug")
 LONGEST = 3000  # letters of a message: with what goes around it a record still is one write to a pipe
 
 ESCAPES = {"\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v"}
@@ -24,13 +29,25 @@ ESCAPES |= {'"': '\\"', "\\": "\\\\"}
 class Log:
     """The sink of one command."""
 
-    __slots__ = ("debug", "fd", "format")
+    __slots__ = ("debug", "fd", "format", "level", "sink")
 
-    def __init__(self, path: str = "", format: str = "text", debug: bool = False) -> None:
+    def __init__(self, path: str = "", format: str = "text", level: str = "warning") -> None:
         if format not in FORMATS:
             raise PyruncError(f"invalid log-format: {format}", hint="text or json")
+        if level not in LEVELS:
+            raise PyruncError(f"invalid log-level: {level}", hint="error, warning or debug")
         self.format = format
-        self.debug = debug
+        self.level = LEVELS.index(level)
+        self.debug = level == "debug"
+        self.sink: Sink | None = None
+        self.fd = STDERR
+        kind, _, name = path.partition(":")
+        if kind in ("journald", "syslog"):
+            from pyrunc.cli.sinks import open_sink
+
+            self.sink = open_sink(kind, name)
+            return
+        path = path.removeprefix("file:")
         try:
             flags = posix.O_WRONLY | posix.O_APPEND | posix.O_CREAT | posix.O_CLOEXEC
             self.fd = posix.open(path, flags, 0o644) if path else STDERR
@@ -41,17 +58,27 @@ class Log:
         """The one record of a failure. A person at a terminal also gets the hint; a log never does."""
         message = bounded(message)
         self._record("error", message)
-        if self.fd != STDERR:
+        if self.fd != STDERR or self.sink is not None:
             write(STDERR, f"{message}\n")
         elif hint and self.format == "text":
             write(STDERR, f"  hint: {hint}\n")
 
     def warning(self, message: str) -> None:
         """Something was passed over. Not in a JSON file (see above), unless somebody is debugging and wants it all."""
+        if self.level == 0:
+            return
         if self.debug or self.fd == STDERR or self.format == "text":
             self._record("warning", message)
 
+    def step(self, message: str) -> None:
+        """What is being done: for whoever is debugging."""
+        if self.debug:
+            self._record("debug", bounded(message))
+
     def _record(self, level: str, message: str) -> None:
+        if self.sink is not None:
+            self.sink(level, message)
+            return
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         if self.format == "json":
             line = f'{{"level":"{level}","msg":{quote(message)},"time":"{now}"}}\n'

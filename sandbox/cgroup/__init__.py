@@ -42,11 +42,13 @@ class CgroupPlan:
 
 
 def compile_cgroup(
-    resources: Resources | None, cgroups_path: str, layout: Layout, container_id: str, *, rootless: bool = False
+    resources: Resources | None, cgroups_path: str, layout: Layout, container_id: str, *, rootless: bool = False,
+    devices: bool = True,
 ) -> CgroupPlan:
     """The cgroup of a container. Raises Failure for a limit that this host cannot enforce, naming it.
 
-    A rootless caller who may not make cgroups goes on without one, as long as the document asks for none.
+    A rootless caller who may not make cgroups goes on without one, as long as the document asks for none. Without
+    `devices` no device rules are compiled: who may not load their programs cannot make device nodes either.
     """
     plan = CgroupPlan()
     limits = resources is not None and has_limits(resources)
@@ -65,7 +67,7 @@ def compile_cgroup(
         enable(plan, layout, resources, where[""], limits)
     if "cpuset" in where:
         inherit_cpuset(plan, resources, where["cpuset"])
-    if not rootless:  # who may not load device programs cannot make device nodes either
+    if devices:
         device_rules(plan, resources, where)
     if limits and resources is not None:
         write_limits(plan, layout, resources, where)

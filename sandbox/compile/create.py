@@ -32,10 +32,14 @@ class Request:
 
     `start` is "socket" (create: init waits on start.sock) or "inline" (run: the answer to `ready` is the start).
     `kept_fds` counts the caller's file descriptors from 3 on that the container gets; `seccomp` is (flags, filter) or
-    None.
+    None. `rootless` says whether to go on without a cgroup that may not be made: "true", "false", or "auto" for whoever
+    is not root.
     """
 
-    __slots__ = ("bundle", "id", "kept_fds", "new_keyring", "no_pivot", "rootfs", "seccomp", "start", "systemd_cgroup")
+    __slots__ = (
+        "bundle", "id", "kept_fds", "new_keyring", "no_pivot", "rootfs", "rootless", "seccomp", "start",
+        "systemd_cgroup",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -48,6 +52,7 @@ class Request:
         kept_fds: int = 0,
         seccomp: tuple[int, bytes] | None = None,
         systemd_cgroup: bool = False,
+        rootless: str = "auto",
     ) -> None:
         self.id = id
         self.bundle = bundle
@@ -58,6 +63,7 @@ class Request:
         self.kept_fds = kept_fds
         self.seccomp = seccomp
         self.systemd_cgroup = systemd_cgroup
+        self.rootless = rootless
 
 
 def compile_create(spec: Spec, facts: Facts, request: Request) -> Plan:
@@ -104,7 +110,11 @@ def cgroup(plan: Plan, spec: Spec, facts: Facts, request: Request) -> CgroupPlan
             "make the cgroup by systemd", "linux.cgroupsPath", detail="this release does not support --systemd-cgroup",
             hint="leave the flag out: pyrunc makes the cgroup itself",
         )  # fmt: skip
-    made = compile_cgroup(linux.resources, linux.cgroups_path, facts.layout, request.id, rootless=facts.rootless)
+    made = compile_cgroup(
+        linux.resources, linux.cgroups_path, facts.layout, request.id,
+        rootless=facts.rootless if request.rootless == "auto" else request.rootless == "true",
+        devices=not facts.rootless,
+    )  # fmt: skip
     for name, pointer, values, tolerance in made.steps:
         plan.host.append(host(name, pointer, *values, tolerate=tolerance))
     if facts.layout.mode == "v2" and facts.euid == 0 and made.folders:

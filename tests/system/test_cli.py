@@ -265,3 +265,20 @@ def test_nothing_is_passed_over(bundle: Bundle, section: str, values: dict[str, 
 
     assert result.status == 1
     assert next(iter(values)) in result.err
+
+
+@pytest.mark.only("pyrunc")
+def test_debug_steps(bundle: Bundle, tmp_path: Path) -> None:
+    """--debug logs each step of both sides, in order, and the container's streams stay its own."""
+    box = bundle("echo", "hello")
+    box.write()
+    log = tmp_path / "log"
+
+    result = box.runtime("--debug", "--log", str(log), "run", "--bundle", str(box.folder), box.id)
+
+    assert (result.status, result.out, result.err) == (0, "hello\n", "")
+    steps = re.findall(r'level=debug msg="(host|init): (.*)"', log.read_text())
+    assert steps[0] == ("host", "write the state record")
+    words = [words for _, words in steps]
+    assert words.index("start the launcher from a sealed memfd") < words.index("pivot into the root file system")
+    assert steps[-1][0] == "init" and steps[-1][1].startswith("run echo hello")

@@ -94,7 +94,8 @@ static bool parse_globals(struct request *request)
             return false;
         if (strcmp(name, "root") == 0)
             request->root_path = value;
-        else if (strcmp(name, "log") == 0)
+        else if (strcmp(name, "log") == 0 && strncmp(value, "file:", 5) != 0 && strncmp(value, "journald:", 9) != 0 &&
+                 strncmp(value, "syslog:", 7) != 0)
             request->log_path = value;
         else if (strcmp(name, "log-format") == 0 && strcmp(value, "json") == 0)
             request->log.json = true;

@@ -57,7 +57,7 @@ def test_kill(pyrunc: Pyrunc, keep: Keep, sleeper: Sleeper) -> None:
     for name, process in (("web-1", first), ("web-2", second), ("other", other)):
         keep(name, process)
 
-    assert pyrunc("kill", "--regex", "web", "INT").code == 0
+    assert pyrunc("kill", "--regex", "web", "USR1").code == 0
 
-    assert [first.wait(5), second.wait(5)] == [-signal.SIGINT, -signal.SIGINT]
+    assert [first.wait(5), second.wait(5)] == [-signal.SIGUSR1, -signal.SIGUSR1]
     assert other.poll() is None
