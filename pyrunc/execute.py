@@ -70,7 +70,7 @@ class Joining:
 
             seccomp = filter_for(spec.linux.seccomp)
         kept = listen_fds() + options.preserve_fds
-        plan = compile_execute(process, target_of(record, process, facts, options), facts, seccomp, kept)
+        plan = compile_execute(process, spec.linux, target_of(record, process, facts, options), facts, seccomp, kept)
         self.record = record
         handlers = {"open_process": self._open_process, "console": self._console}
         self.launch = Launch(plan, handlers)
@@ -123,19 +123,33 @@ def chosen_process(spec: Spec, options: ExecOptions) -> Process:
     if options.process_file:
         from pyrunc.specs.runtime import decode_process
 
-        process = decode_process(read_document(options.process_file))
+        process = completed(decode_process(read_document(options.process_file)), spec.process)
     elif process is not None:
         _override(process, options)
     if process is None:
         raise Invalid("process property must not be empty", "process")
     check_process(process)
     for value, pointer in (
-        (process.scheduler, "process.scheduler"), (process.io_priority, "process.ioPriority"),
-        (process.exec_cpu_affinity, "process.execCPUAffinity"), (process.selinux_label, "process.selinuxLabel"),
+        (process.selinux_label, "process.selinuxLabel"),
         (process.apparmor_profile not in ("", "unconfined"), "process.apparmorProfile"),
     ):  # fmt: skip
         if value:
             raise Failure(f"apply {pointer}", pointer, detail="this release does not support it")
+    return process
+
+
+def completed(process: Process, made: Process | None) -> Process:
+    """What a document of its own leaves out and runc then takes from config.json: what confines and what schedules,
+    never who runs what."""
+    if made is not None:
+        for name in (
+            "capabilities", "rlimits", "apparmor_profile", "selinux_label", "oom_score_adj", "scheduler",
+            "io_priority", "exec_cpu_affinity",
+        ):  # fmt: skip
+            if getattr(process, name) in (None, "", ()):
+                setattr(process, name, getattr(made, name))
+        if process.user.umask is None:
+            process.user.umask = made.user.umask
     return process
 
 
@@ -153,7 +167,7 @@ def _override(process: Process, options: ExecOptions) -> None:
         if gid is not None:
             process.user.gid = gid
     if options.additional_gids:
-        process.user.additional_gids = tuple(options.additional_gids)
+        process.user.additional_gids += tuple(options.additional_gids)
     if options.no_new_privs is not None:
         process.no_new_privileges = options.no_new_privs
     if options.apparmor:

@@ -8,6 +8,7 @@ environment variables are secrets and are shown only on request.
 from __future__ import annotations
 
 from pyrunc.sandbox.operations import PHASES, RENDEZVOUS, TOLERANCES, fields
+from pyrunc.specs.section_rules import IO_CLASSES, MEMORY_FLAGS, MEMORY_MODES, SCHEDULER_FLAGS, SCHEDULER_POLICIES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -134,6 +135,21 @@ def _list(lines: str) -> str:
     return ", ".join(lines.split("\n"))
 
 
+def _members(mask: bytes) -> str:
+    bits = int.from_bytes(mask, "little")
+    return ",".join([str(number) for number in range(bits.bit_length()) if bits >> number & 1])
+
+
+def _named(number: int, names: tuple[str, ...]) -> str:
+    return names[number] if number < len(names) else str(number)
+
+
+def _scheduler(v: Fields) -> str:
+    more = [f"{name} {v[name]}" for name in ("nice", "priority", "runtime", "deadline", "period") if v[name]]
+    flags = [f"|{name}" for bit, name in enumerate(SCHEDULER_FLAGS) if v["flags"] >> bit & 1]
+    return " ".join([f"set scheduler {_named(v['policy'], SCHEDULER_POLICIES)}{''.join(flags)}", *more])
+
+
 WORDS: dict[str, Callable[[Fields], str]] = {
     # host
     "record": lambda v: "write the state record",
@@ -173,7 +189,6 @@ WORDS: dict[str, Callable[[Fields], str]] = {
     "join": lambda v: f"join namespaces {_bits(v['flags'], CLONE)} of {v['namespace']}",
     "join_late": lambda v: f"join namespaces {_bits(v['flags'], CLONE)} of {v['namespace']}, if it was put off",
     "opener": lambda v: "leave an opener of sources behind",
-    "unshare_time": lambda v: "unshare the time namespace",
     "spawn": lambda v: (
         "spawn init"
         + (f" with new {_bits(v['flags'], CLONE)}" if v["flags"] else "")
@@ -181,9 +196,14 @@ WORDS: dict[str, Callable[[Fields], str]] = {
     ),
     # init
     "sync": lambda v: f"-- sync {RENDEZVOUS[v['rendezvous']]}{' with ' + v['send'] if v['send'] else ''} --",
+    "cpu_affinity": lambda v: f"run on CPUs {_members(v['mask'])}" if v["mask"] else "run on every CPU of its cpuset",
+    "time_namespace": lambda v: (
+        "make and enter a time namespace" + (f" with offsets {_list(v['offsets'].rstrip())}" if v["offsets"] else "")
+    ),
     "become_root": lambda v: "become root of the user namespace",
     "new_session": lambda v: "make a new session",
     "unshare_cgroup": lambda v: "unshare the cgroup namespace",
+    "security_attribute": lambda v: f"write {v['value']!r} to attribute {' or '.join(v['files'])}",
     "session_keyring": lambda v: f"join session keyring {v['name']}",
     "loopback_up": lambda v: "set the loopback device up",
     "hostname": lambda v: f"set hostname {v['name']!r}",
@@ -225,6 +245,16 @@ WORDS: dict[str, Callable[[Fields], str]] = {
     "root_attr": lambda v: f"change /{_options(v)}",
     "oom_score_adj": lambda v: f"set oom_score_adj to {v['value']}",
     "rlimit": lambda v: f"limit {_limit(v)}",
+    "scheduler": _scheduler,
+    "io_priority": lambda v: (
+        f"set I/O priority {_named((v['value'] >> 13) - 1, IO_CLASSES)} level {v['value'] & 0x1FFF}"
+    ),
+    "personality": lambda v: f"set personality {v['value']:#x}",
+    "memory_policy": lambda v: (
+        f"set memory policy {_named(v['mode'] & 0xFFF, MEMORY_MODES)}"
+        + "".join([f"|{name}" for name, bit in MEMORY_FLAGS.items() if v["mode"] & bit])
+        + (f" of nodes {_members(v['nodes'])}" if v["nodes"] else "")
+    ),
     "umask": lambda v: f"set umask {v['mask']:04o}",
     "chown_stdio": lambda v: f"give standard streams to user {v['uid']}",
     "chdir": lambda v: f"change to folder {v['path']}",

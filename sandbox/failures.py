@@ -70,6 +70,18 @@ HINTS = {
     ("user", errno.EINVAL): "the id is not mapped in the container's user namespace",
     ("rlimit", errno.EPERM): "raising a hard limit takes CAP_SYS_RESOURCE",
     ("raise_rlimit", errno.EPERM): "raising a hard limit takes CAP_SYS_RESOURCE",
+    (
+        "scheduler",
+        errno.EPERM,
+    ): "process scheduler can't be used together with AllowedCPUs (linux.resources.cpu.cpus), "
+    "and real-time policies take CAP_SYS_NICE",
+    ("scheduler", errno.EINVAL): "this kernel does not have the policy, or its numbers make no sense together",
+    ("scheduler", errno.EBUSY): "the CPUs have not that much time left for SCHED_DEADLINE",
+    ("io_priority", errno.EPERM): "the real-time class takes CAP_SYS_NICE",
+    ("cpu_affinity", errno.EINVAL): "none of these CPUs exists, or is in the cpuset",
+    ("memory_policy", errno.EINVAL): "a node does not exist or is not in the cpuset, or the kernel lacks mode or flag",
+    ("time_namespace", errno.ERANGE): "a clock would be negative, or beyond 146 years",
+    ("time_namespace", errno.EINVAL): "this kernel has no time namespaces",
     ("seccomp", errno.EINVAL): "this kernel does not take the filter or its flags",
     ("join", errno.EPERM): "joining takes privileges in the namespace's own user namespace",
     ("pivot_root", errno.EINVAL): "the root is on a ramdisk: try --no-pivot",

@@ -41,13 +41,15 @@ OPERATIONS = {
     "join": (4, None, "i:namespace u:flags"),                       # setns on a namespace fd or a pidfd
     "join_late": (5, "identity", "i:namespace u:flags"),            # only if the `join` of that slot was put off
     "opener": (6, "join", ""),                                      # stays, to open the sources of binds with its rights
-    "unshare_time": (7, "join", ""),
     "spawn": (8, "spawn", "u:flags i:cgroup"),                      # clone3; cgroup slot -1: none. init goes on from here
     # -- init, still on the host's file system -------------------------------------------------------------------
     "sync": (9, None, "u:rendezvous i:send"),                       # send slot -1: no fd goes along
+    "cpu_affinity": (62, None, "b:mask"),                           # an empty mask: all CPUs, of which its cpuset leaves some
+    "time_namespace": (66, "identity", "s:offsets"),                # made, given its offsets and entered
     "become_root": (10, "identity", ""),                            # setresgid 0, setresuid 0 in the new user namespace
     "new_session": (11, "identity", ""),                            # setsid
     "unshare_cgroup": (12, None, ""),                                # once init is in its cgroup; as late as mounts allow
+    "security_attribute": (65, None, "l:files s:value"),            # the first of them that is in /proc/self/attr
     "session_keyring": (13, "isolate", "s:name"),
     "loopback_up": (14, "isolate", ""),
     "hostname": (15, "isolate", "s:name"),
@@ -85,6 +87,10 @@ OPERATIONS = {
     "umask": (42, "process", "u:mask"),
     "chown_stdio": (43, "process", "u:uid u:gid"),
     "chdir": (44, None, "s:path"),                                  # made when missing; getcwd is checked after
+    "scheduler": (60, "process", "u:policy u:flags u:nice u:priority u:runtime u:deadline u:period"),
+    "io_priority": (61, "process", "u:value"),                      # class and level, as ioprio_set(2) packs them
+    "personality": (63, "process", "u:value"),
+    "memory_policy": (64, "process", "u:mode b:nodes"),             # mode with its flags
     "bounding": (45, "user", "u:mask"),                             # what stays
     "user": (46, "user", "u:uid u:gid u:set_groups l:groups"),      # groups as decimal texts; keeps capabilities
     "capabilities": (47, None, "u:effective u:permitted u:inheritable"),

@@ -10,6 +10,7 @@ from __future__ import annotations
 from pyrunc.specs.rules import CAPABILITIES, NAMESPACES
 from pyrunc.specs.runtime import VERSION
 from pyrunc.specs.seccomp_rules import ACTIONS, ARCHITECTURES, FLAGS, OPERATORS
+from pyrunc.specs.section_rules import MEMORY_FLAGS, MEMORY_MODES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def features(
             },
             "apparmor": {"enabled": False},
             "selinux": {"enabled": False},
+            "memoryPolicy": {"modes": sorted(MEMORY_MODES), "flags": sorted(MEMORY_FLAGS)},
             "intelRdt": {"enabled": False},
             "mountExtensions": {"idmap": {"enabled": True}},
             "netDevices": {"enabled": True},

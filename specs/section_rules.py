@@ -6,6 +6,7 @@ Rules look at the document alone, and never at the machine.
 from __future__ import annotations
 
 from pyrunc.specs.errors import Invalid
+from pyrunc.specs.lists import members
 from pyrunc.specs.rules import env
 
 TYPE_CHECKING = False
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from pyrunc.specs.runtime import Hook, Process, Spec
 
+# In the order of their numbers, and of the bits that flags are.
 SCHEDULER_POLICIES = (
     "SCHED_OTHER", "SCHED_FIFO", "SCHED_RR", "SCHED_BATCH", "SCHED_ISO", "SCHED_IDLE", "SCHED_DEADLINE",
 )  # fmt: skip
@@ -21,12 +23,12 @@ SCHEDULER_FLAGS = (
     "SCHED_FLAG_RESET_ON_FORK", "SCHED_FLAG_RECLAIM", "SCHED_FLAG_DL_OVERRUN", "SCHED_FLAG_KEEP_POLICY",
     "SCHED_FLAG_KEEP_PARAMS", "SCHED_FLAG_UTIL_CLAMP_MIN", "SCHED_FLAG_UTIL_CLAMP_MAX",
 )  # fmt: skip
-IO_CLASSES = ("IOPRIO_CLASS_RT", "IOPRIO_CLASS_BE", "IOPRIO_CLASS_IDLE")
+IO_CLASSES = ("IOPRIO_CLASS_RT", "IOPRIO_CLASS_BE", "IOPRIO_CLASS_IDLE")  # from 1 on
 MEMORY_MODES = (
-    "MPOL_DEFAULT", "MPOL_BIND", "MPOL_INTERLEAVE", "MPOL_WEIGHTED_INTERLEAVE", "MPOL_PREFERRED", "MPOL_PREFERRED_MANY",
-    "MPOL_LOCAL",
+    "MPOL_DEFAULT", "MPOL_PREFERRED", "MPOL_BIND", "MPOL_INTERLEAVE", "MPOL_LOCAL", "MPOL_PREFERRED_MANY",
+    "MPOL_WEIGHTED_INTERLEAVE",
 )  # fmt: skip
-MEMORY_FLAGS = ("MPOL_F_NUMA_BALANCING", "MPOL_F_RELATIVE_NODES", "MPOL_F_STATIC_NODES")
+MEMORY_FLAGS = {"MPOL_F_NUMA_BALANCING": 1 << 13, "MPOL_F_RELATIVE_NODES": 1 << 14, "MPOL_F_STATIC_NODES": 1 << 15}
 # What the kernel keeps apart for each IPC namespace; a dot stands for either separator.
 IPC_SYSCTLS = (
     "kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem", "kernel.shmall", "kernel.shmmax", "kernel.shmmni",
@@ -48,7 +50,9 @@ def scheduler(process: Process) -> Iterator[Invalid]:
     if wanted is None:
         return
     policy = wanted.policy
-    if policy not in SCHEDULER_POLICIES:
+    if not policy:
+        yield Invalid("scheduler policy is required", f"{wanted.pointer}.policy", clause=clause)
+    elif policy not in SCHEDULER_POLICIES:
         yield Invalid(f'unknown scheduler policy "{policy}"', f"{wanted.pointer}.policy", clause=clause)
     for index, flag in enumerate(wanted.flags):
         if flag not in SCHEDULER_FLAGS:
@@ -77,20 +81,12 @@ def exec_cpu_affinity(process: Process) -> Iterator[Invalid]:
     affinity = process.exec_cpu_affinity
     if affinity is not None:
         for name, value in (("initial", affinity.initial), ("final", affinity.final)):
-            if value and not is_list(value):
-                message = f'"{value}" is not a list of CPUs such as 0-3,7'
-                yield Invalid(message, f"{affinity.pointer}.{name}", clause="config.md#linux-process")
-
-
-def is_list(text: str) -> bool:
-    """Numbers and ranges between commas, as in `0-3,7`."""
-    for part in text.split(","):
-        first, dash, last = part.strip().partition("-")
-        if not (first.isascii() and first.isdigit()):
-            return False
-        if dash and not (last.isascii() and last.isdigit() and int(first[:9]) <= int(last[:9])):
-            return False
-    return True
+            if value:
+                try:
+                    members(value)
+                except ValueError as error:
+                    message = f"bad CPUAffinity.{name.capitalize()}: {error}"
+                    yield Invalid(message, f"{affinity.pointer}.{name}", clause="config.md#linux-process")
 
 
 PROCESS_RULES = (console_size, scheduler, io_priority, exec_cpu_affinity)
@@ -241,11 +237,21 @@ def memory_policy(spec: Spec) -> Iterator[Invalid]:
         if flag not in MEMORY_FLAGS:
             message = f'invalid memory policy flag "{flag}"'
             yield Invalid(message, f"{policy.pointer}.flags[{index}]", clause=clause)
-    if policy.nodes and not is_list(policy.nodes):
-        message = f'invalid memory policy nodes "{policy.nodes}"'
+    count = 0
+    if policy.nodes:
+        try:
+            count = members(policy.nodes).bit_count()
+        except ValueError as error:
+            message = f'invalid memory policy nodes "{policy.nodes}": {error}'
+            yield Invalid(message, f"{policy.pointer}.nodes", clause=clause)
+            return
+    if policy.mode in ("MPOL_DEFAULT", "MPOL_LOCAL"):
+        if count:
+            message = f"memory policy mode requires 0 nodes but got {count}"
+            yield Invalid(message, f"{policy.pointer}.nodes", clause=clause)
+    elif not count and policy.mode in MEMORY_MODES and policy.mode != "MPOL_PREFERRED":
+        message = "memory policy mode requires at least one node but got 0"
         yield Invalid(message, f"{policy.pointer}.nodes", clause=clause)
-    if policy.nodes and policy.mode in ("MPOL_DEFAULT", "MPOL_LOCAL"):
-        yield Invalid(f"{policy.mode} takes no nodes", f"{policy.pointer}.nodes", clause=clause)
 
 
 def personality(spec: Spec) -> Iterator[Invalid]:
@@ -253,8 +259,6 @@ def personality(spec: Spec) -> Iterator[Invalid]:
     wanted = spec.linux.personality
     if wanted is not None and wanted.domain not in ("LINUX", "LINUX32"):
         yield Invalid(f"invalid personality domain {wanted.domain}", f"{wanted.pointer}.domain", clause=clause)
-    if wanted is not None and wanted.flags:
-        yield Invalid("no personality flag is supported", f"{wanted.pointer}.flags", clause=clause)
 
 
 RULES = (hooks, time_offsets, devices, net_devices, sysctls, intel_rdt, memory_policy, personality)

@@ -48,7 +48,7 @@ class Scheduler:
 
     def __init__(self, node: Node) -> None:
         self.pointer = node.pointer
-        self.policy = node.required_text("policy")
+        self.policy = node.text("policy")
         self.nice = node.integer("nice", INT32) or 0
         self.priority = node.integer("priority", INT32) or 0
         self.flags = node.texts("flags")
@@ -62,7 +62,7 @@ class IOPriority:
 
     def __init__(self, node: Node) -> None:
         self.pointer = node.pointer
-        self.class_ = node.required_text("class")
+        self.class_ = node.text("class")
         self.priority = node.integer("priority", INT32) or 0
 
 
@@ -131,7 +131,7 @@ class MemoryPolicy:
 
     def __init__(self, node: Node) -> None:
         self.pointer = node.pointer
-        self.mode = node.required_text("mode")
+        self.mode = node.text("mode")
         self.nodes = node.text("nodes")
         self.flags = node.texts("flags")
 

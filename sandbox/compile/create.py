@@ -10,6 +10,7 @@ from pyrunc.sandbox.compile.filesystem import console, devices, protect, root
 from pyrunc.sandbox.compile.mounts import mounts
 from pyrunc.sandbox.compile.namespaces import CLONE_FLAGS, namespaces, set_groups
 from pyrunc.sandbox.compile.process import (
+    all_cpus,
     descriptors,
     execute,
     lockdown,
@@ -93,7 +94,7 @@ def compile_create(spec: Spec, facts: Facts, request: Request) -> Plan:
         create_hooks(plan, spec, request)
     deferred_console = console(plan, process, request, flags)
     protect(plan, spec, deferred, flags)
-    process_settings(plan, process, facts)
+    process_settings(plan, process, spec.linux, facts)
     lockdown(plan, process, facts, request.seccomp, set_groups(spec, facts))
     start(plan, spec, request, deferred_console)
     descriptors(plan, request.kept_fds)
@@ -148,6 +149,7 @@ def delegate(plan: Plan, spec: Spec, folder: str) -> None:
 def isolate(plan: Plan, spec: Spec, facts: Facts, request: Request, flags: int) -> None:
     """What belongs to the new namespaces and needs no file system."""
     init = plan.init
+    all_cpus(plan)
     # A session of its own before anything else: no signal of the caller's terminal may reach a half-made container.
     init.append(op("new_session", "", phase="identity"))
     if request.new_keyring:
@@ -203,14 +205,8 @@ def refuse_unsupported(spec: Spec) -> None:
     process = spec.process
     linux = spec.linux
     asked = (
-        (process and process.scheduler, "process.scheduler"),
-        (process and process.io_priority, "process.ioPriority"),
-        (process and process.exec_cpu_affinity, "process.execCPUAffinity"),
         (process and process.selinux_label, "process.selinuxLabel"),
-        (linux.personality, "linux.personality"),
         (linux.intel_rdt, "linux.intelRdt"),
-        (linux.memory_policy, "linux.memoryPolicy"),
-        (linux.time_offsets, "linux.timeOffsets"),
     )
     for value, pointer in asked:
         if value:

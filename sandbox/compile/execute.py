@@ -5,6 +5,7 @@ create but the process itself (process.py).
 from __future__ import annotations
 
 from pyrunc.sandbox.compile.process import (
+    all_cpus,
     descriptors,
     execute,
     lockdown,
@@ -17,7 +18,7 @@ from pyrunc.sandbox.plan import Plan, host, op, sync
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyrunc.sandbox.facts import Facts
-    from pyrunc.specs.runtime import Process
+    from pyrunc.specs.runtime import Linux, Process
 
 NEWCGROUP, NEWUSER = 0x02000000, 0x10000000
 
@@ -49,19 +50,19 @@ class Target:
 
 
 def compile_execute(
-    process: Process, target: Target, facts: Facts, seccomp: tuple[int, bytes] | None, kept_fds: int
+    process: Process, linux: Linux, target: Target, facts: Facts, seccomp: tuple[int, bytes] | None, kept_fds: int
 ) -> Plan:
-    """The plan that runs `process` in the container of `target`."""
+    """The plan that runs `process` in the container of `target`, which was made by `linux`."""
     plan = Plan()
     # Before anything of the container is in reach: its processes must not be able to trace us (CVE-2016-9962).
     plan.init.append(op("undumpable", ""))
     raise_limits(plan, process)
-    join(plan, target)
+    join(plan, target, process)
     plan.init.append(op("new_session", "", phase="identity"))
     if target.keyring:
         plan.init.append(op("session_keyring", "", target.keyring, tolerate="unsupported_ok denied_ok"))
     console(plan, process)
-    process_settings(plan, process, facts)
+    process_settings(plan, process, linux, facts)
     lockdown(plan, process, facts, seccomp, target.set_groups)
     if process.terminal:
         plan.init.append(sync("console", "process.terminal", "start", "console"))
@@ -76,7 +77,7 @@ def compile_execute(
     return plan
 
 
-def join(plan: Plan, target: Target) -> None:
+def join(plan: Plan, target: Target, process: Process) -> None:
     """All namespaces at once by the pidfd of the container's init: the kernel then takes the user namespace's rights
     for the others, and no path can be changed in between."""
     plan.host.append(host("open_process", "", "init", target.pid))
@@ -86,6 +87,11 @@ def join(plan: Plan, target: Target) -> None:
     late = target.flags & NEWCGROUP if target.into else 0
     if target.flags & ~late:
         plan.init.append(op("join", "linux.namespaces", "init", target.flags & ~late, phase="join"))
+    cpus = process.exec_cpu_affinity
+    if cpus and cpus.initial:
+        from pyrunc.sandbox.compile.scheduling import affinity
+
+        plan.init.append(affinity(f"{cpus.pointer}.initial", cpus.initial, "join"))
     plan.init.append(op("spawn", "linux.namespaces", 0, "cgroup" if target.into else ""))
     plan.host.append(host("launch", ""))
     if late:
@@ -96,6 +102,12 @@ def join(plan: Plan, target: Target) -> None:
         plan.host.append(host("enter_cgroups", "linux.cgroupsPath", target.enter))
         plan.init.append(sync("cgroup", "linux.cgroupsPath", "identity"))
         plan.host += [host("await", "linux.cgroupsPath", 1), host("answer", "linux.cgroupsPath", 1)]
+    if cpus and cpus.final:
+        from pyrunc.sandbox.compile.scheduling import affinity
+
+        plan.init.append(affinity(f"{cpus.pointer}.final", cpus.final, "identity"))
+    elif not (cpus and cpus.initial):
+        all_cpus(plan)
 
 
 def console(plan: Plan, process: Process) -> None:

@@ -38,10 +38,8 @@ def namespaces(plan: Plan, spec: Spec, facts: Facts, cgroup_slot: str, entered: 
         # Before the joins, because whoever joins a user namespace has no rights outside.
         plan.init.append(op("opener", "mounts"))
     late = _join(plan, joined, new)
-    if new & CLONE_FLAGS["time"]:
-        # Offsets and membership are fixed when the first process enters, so the launcher unshares before it spawns.
-        plan.init.append(op("unshare_time", "linux.namespaces"))
-    spawned = new & ~CLONE_FLAGS["time"] & ~CLONE_FLAGS["cgroup"]  # cgroup: unshared once init is in its cgroup
+    # cgroup: unshared once init is in its cgroup; time: who is born in a new one can give it no offsets any more
+    spawned = new & ~CLONE_FLAGS["time"] & ~CLONE_FLAGS["cgroup"]
     plan.init.append(op("spawn", "linux.namespaces", spawned, cgroup_slot))
     plan.host.append(host("launch", ""))
     plan.host.append(host("record_pid", ""))
@@ -51,6 +49,12 @@ def namespaces(plan: Plan, spec: Spec, facts: Facts, cgroup_slot: str, entered: 
         plan.host.append(host("enter_cgroups", "linux.cgroupsPath", tuple(entered)))
     if new & CLONE_FLAGS["user"]:
         _maps(plan, spec, facts)
+    if new & CLONE_FLAGS["time"]:
+        # In the container's user namespace, which shall own it; before `become_root`, after which the file with the
+        # offsets is not init's any more.
+        offsets = [f"{clock} {offset.secs} {offset.nanosecs}\n" for clock, offset in linux.time_offsets.items()]
+        place = "linux.timeOffsets" if offsets else "linux.namespaces"
+        plan.init.append(op("time_namespace", place, "".join(offsets)))
     if new & CLONE_FLAGS["user"] or any(kind == "user" for kind, _, _ in joined):
         if not linux.uid_mappings or any(entry.container_id == 0 for entry in linux.uid_mappings):
             plan.init.append(op("become_root", "linux.uidMappings"))

@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyrunc.sandbox.facts import Facts
     from pyrunc.sandbox.plan import Plan
-    from pyrunc.specs.runtime import Process
+    from pyrunc.specs.runtime import Linux, Process
 
 SYS_ADMIN = 1 << 21
 DEFAULT_UMASK = 0o022  # unset means unchanged in the specification; runc sets 0022 and images count on it
@@ -30,9 +30,19 @@ def raise_limits(plan: Plan, process: Process) -> None:
         plan.init.append(op("raise_rlimit", limit.pointer, RLIMITS[limit.type], limit.soft, limit.hard))
 
 
-def process_settings(plan: Plan, process: Process, facts: Facts) -> None:
+def all_cpus(plan: Plan) -> None:
+    """The caller's own affinity must not become the container's: all CPUs, of which its cpuset leaves some. Where a
+    sandbox around us refuses that, it is as it is."""
+    plan.init.append(op("cpu_affinity", "", b"", phase="identity", tolerate="denied_ok unsupported_ok"))
+
+
+def process_settings(plan: Plan, process: Process, linux: Linux, facts: Facts) -> None:
     """What may be set as root and stays with the process."""
     init = plan.init
+    if process.scheduler or process.io_priority or linux.personality or linux.memory_policy:
+        from pyrunc.sandbox.compile.scheduling import scheduling
+
+        scheduling(plan, process, linux)
     if process.oom_score_adj is not None:
         # Lowering it takes privilege that a rootless caller lacks; runc passes over that too.
         tolerate = "denied_ok" if facts.rootless else ""

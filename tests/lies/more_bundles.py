@@ -33,6 +33,7 @@ NAMESPACES = (
     Lie("host name too long", (("set", "hostname", "h" * 65),), "{started}cannot set hostname 'hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh' (hostname): EINVAL: invalid argument", valid=True),
     Lie("domain name too long", (("set", "domainname", "d" * 65),), "{started}cannot set domainname 'ddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd' (domainname): EINVAL: invalid argument", valid=True),
     Lie("time offsets", (("set", "linux.timeOffsets", {"monotonic": {"secs": 1}}),), "time namespace offsets specified, but time namespace isn't enabled in the config (linux.timeOffsets)"),
+    Lie("clock before its beginning", (("add", "linux.namespaces", {"type": "time"}), ("set", "linux.timeOffsets", {"boottime": {"secs": -(1 << 62)}})), "{started}cannot make and enter a time namespace with offsets boottime -4611686018427387904 0 (linux.timeOffsets): ERANGE: numerical result out of range", valid=True),
 )
 
 PROCESS = (
@@ -55,9 +56,13 @@ PROCESS = (
     Lie("rlimit twice", (("repeat", "process.rlimits", 2, {"type": "RLIMIT_NOFILE", "soft": 1, "hard": 1}),), "RLIMIT_NOFILE is listed twice (process.rlimits[1])"),
     Lie("100,000 groups", (("set", "process.user.additionalGids", list(range(100_000))),), re.compile("\\{started\\}cannot become user 0 group 0 groups 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,1.+6,99997,99998,99999 \\(process\\.user\\): EINVAL: invalid argument", re.S), valid=True),
     Lie("AppArmor", (("set", "process.apparmorProfile", "docker-default"),), "cannot apply AppArmor profile docker-default (process.apparmorProfile): this release does not support it", valid=True),
-    Lie("scheduler", (("set", "process.scheduler", {"policy": "SCHED_IDLE"}),), "cannot apply process.scheduler (process.scheduler): this release does not support it", valid=True),
-    Lie("priority of I/O", (("set", "process.ioPriority", {"class": "IOPRIO_CLASS_IDLE", "priority": 1}),), "cannot apply process.ioPriority (process.ioPriority): this release does not support it", valid=True),
-    Lie("personality", (("set", "linux.personality", {"domain": "LINUX32"}),), "cannot apply linux.personality (linux.personality): this release does not support it", valid=True),
+    Lie("scheduler that Linux lacks", (("set", "process.scheduler", {"policy": "SCHED_ISO"}),), "{started}cannot set scheduler SCHED_ISO (process.scheduler): EINVAL: invalid argument", valid=True),
+    Lie("real-time policy without a priority", (("set", "process.scheduler", {"policy": "SCHED_FIFO"}),), "{started}cannot set scheduler SCHED_FIFO (process.scheduler): EINVAL: invalid argument", valid=True),
+    Lie("deadline after the period", (("set", "process.scheduler", {"policy": "SCHED_DEADLINE", "runtime": 1 << 20, "deadline": 1 << 22, "period": 1 << 21}),), "{started}cannot set scheduler SCHED_DEADLINE runtime 1048576 deadline 4194304 period 2097152 (process.scheduler): EINVAL: invalid argument", valid=True),
+    Lie("priority of I/O", (("set", "process.ioPriority", {"class": "IOPRIO_CLASS_IDLE", "priority": -1}),), "invalid ioPriority.Priority: -1 (process.ioPriority.priority)"),
+    Lie("personality", (("set", "linux.personality", {"domain": "PER_BSD"}),), "invalid personality domain PER_BSD (linux.personality.domain)"),
+    Lie("memory policy of a node that is not there", (("set", "linux.memoryPolicy", {"mode": "MPOL_BIND", "nodes": "1000"}),), "{started}cannot set memory policy MPOL_BIND of nodes 1000 (linux.memoryPolicy): EINVAL: invalid argument", valid=True),
+    Lie("two memory policies in one", (("set", "linux.memoryPolicy", {"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_STATIC_NODES", "MPOL_F_RELATIVE_NODES"]}),), "{started}cannot set memory policy MPOL_BIND|MPOL_F_RELATIVE_NODES|MPOL_F_STATIC_NODES of nodes 0 (linux.memoryPolicy): EINVAL: invalid argument", valid=True),
     Lie("Intel RDT", (("set", "linux.intelRdt", {"closID": "a"}),), "cannot apply linux.intelRdt (linux.intelRdt): this release does not support it", valid=True),
     Lie("network devices", (("set", "linux.netDevices", {"eth99": {}}),), "{started}cannot move network device eth99 into the container (linux.netDevices[\"eth99\"]): ENODEV: no such device", valid=True),
 )

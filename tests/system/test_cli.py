@@ -245,8 +245,7 @@ def test_systemd_cgroup_is_not_passed_over(bundle: Bundle) -> None:
 @pytest.mark.parametrize(
     ("section", "values"),
     [
-        ("process", {"scheduler": {"policy": "SCHED_BATCH"}}),
-        ("process", {"ioPriority": {"class": "IOPRIO_CLASS_IDLE", "priority": 0}}),
+        ("process", {"scheduler": {"policy": "SCHED_ISO"}}),
         ("process", {"apparmorProfile": "surprise"}),
         ("process", {"selinuxLabel": "a:b:c:d"}),
         ("linux", {"timeOffsets": {"monotonic": {"secs": 1}}}),

@@ -315,7 +315,6 @@ def test_sysctl_needs_the_namespace(bundle: Bundle, key: str) -> None:
 # -- time -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.gap("pyrunc", "has no time offsets")
 def test_time_offsets(bundle: Bundle) -> None:
     """timeOffsets move the clocks of a time namespace."""
     box = bundle("cat", "/proc/self/timens_offsets", "/proc/uptime")

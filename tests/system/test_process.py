@@ -231,7 +231,6 @@ def test_null_is_the_containers(bundle: Bundle) -> None:
     assert lines[0] == lines[1]
 
 
-@pytest.mark.gap("pyrunc", "has no personality")
 def test_personality(bundle: Bundle) -> None:
     """personality LINUX32 changes what uname says."""
     box = bundle("uname", "-m")
@@ -243,7 +242,6 @@ def test_personality(bundle: Bundle) -> None:
     assert box.run().out == "i686\n"
 
 
-@pytest.mark.gap("pyrunc", "has no scheduler and ioPriority")
 def test_scheduler(bundle: Bundle) -> None:
     """scheduler and ioPriority are those of the process."""
     box = bundle("sh", "-c", "cut -d' ' -f19,41 /proc/self/stat")

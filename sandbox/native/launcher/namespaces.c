@@ -35,9 +35,23 @@ int op_join_late(const struct operation *operation) {
     return answer(setns(slot_fd(slot), (int)operation->numbers[JOIN_LATE_FLAGS]));
 }
 
-int op_unshare_time(const struct operation *operation) {
-    (void)operation;
-    return answer(unshare(CLONE_NEWTIME));
+/* Offsets are fixed as soon as a process is in the namespace. unshare(2) only puts later children there, so it is entered
+ * once they are written. */
+int op_time_namespace(const struct operation *operation) {
+    const struct text *offsets = &operation->texts[TIME_NAMESPACE_OFFSETS];
+    int error = answer(unshare(CLONE_NEWTIME));
+    if (!error && offsets->length > 1)
+        error = write_proc("self/timens_offsets", true, offsets->bytes, offsets->length - 1);
+    int folder = error ? error : open_proc("self/ns", O_PATH | O_DIRECTORY, true);
+    if (folder < 0)
+        return folder;
+    int namespace = answer(openat(folder, "time_for_children", O_RDONLY | O_CLOEXEC));
+    close(folder);
+    if (namespace < 0)
+        return namespace;
+    error = answer(setns(namespace, CLONE_NEWTIME));
+    close(namespace);
+    return error;
 }
 
 /* Waits until the launcher has said SPAWNED: the host has to hear it before it hears anything from init. */

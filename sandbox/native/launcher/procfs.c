@@ -76,15 +76,38 @@ static int write_once(int fd, const char *value, size_t length) {
     return error;
 }
 
+int write_proc(const char *path, bool links, const char *value, size_t length) {
+    int fd = open_proc(path, O_WRONLY, links);
+    return fd < 0 ? fd : write_once(fd, value, length);
+}
+
 int op_sysctl(const struct operation *operation) {
     char path[PATH_MAX] = "sys/";
     const struct text *key = &operation->texts[SYSCTL_KEY];
     if (key->length > sizeof path - strlen(path))
         return -ENAMETOOLONG;
     memcpy(path + strlen(path), key->bytes, key->length);
-    int fd = open_proc(path, O_WRONLY, false);
     const struct text *value = &operation->texts[SYSCTL_VALUE];
-    return fd < 0 ? fd : write_once(fd, value->bytes, value->length - 1);
+    return write_proc(path, false, value->bytes, value->length - 1);
+}
+
+/* What AppArmor and SELinux shall do at the next exec, or with the next key. Everyone may write these files, of himself. */
+int op_security_attribute(const struct operation *operation) {
+    const struct text *value = &operation->texts[SECURITY_ATTRIBUTE_VALUE];
+    char **files = plan_list(&launcher.plan, &operation->texts[SECURITY_ATTRIBUTE_FILES], 0);
+    int error = -ENOENT;
+    for (; *files && error == -ENOENT; files++) {
+        char path[64] = "self/attr/";
+        if (strlen(*files) >= sizeof path - strlen(path))
+            return -ENAMETOOLONG;
+        strcpy(path + strlen(path), *files);
+        int fd = open_proc(path, O_WRONLY, true);
+        /* ENOENT of the write is AppArmor's, which lacks the profile: no reason to try the other file. */
+        if (fd >= 0)
+            return write_once(fd, value->bytes, value->length - 1);
+        error = fd;
+    }
+    return error;
 }
 
 /* A change of ids makes a process undumpable, and its files below /proc the host's root's. So this one is opened while the ids

@@ -47,12 +47,14 @@ static int carry_out(const struct operation *operation) {
     case OPERATION_JOIN: return op_join(operation);
     case OPERATION_JOIN_LATE: return op_join_late(operation);
     case OPERATION_OPENER: return op_opener(operation);
-    case OPERATION_UNSHARE_TIME: return op_unshare_time(operation);
     case OPERATION_SPAWN: return op_spawn(operation);
     case OPERATION_SYNC: return op_sync(operation);
+    case OPERATION_CPU_AFFINITY: return op_cpu_affinity(operation);
+    case OPERATION_TIME_NAMESPACE: return op_time_namespace(operation);
     case OPERATION_BECOME_ROOT: return op_become_root(operation);
     case OPERATION_NEW_SESSION: return op_new_session(operation);
     case OPERATION_UNSHARE_CGROUP: return op_unshare_cgroup(operation);
+    case OPERATION_SECURITY_ATTRIBUTE: return op_security_attribute(operation);
     case OPERATION_SESSION_KEYRING: return op_session_keyring(operation);
     case OPERATION_LOOPBACK_UP: return op_loopback_up(operation);
     case OPERATION_HOSTNAME: return op_hostname(operation);
@@ -86,6 +88,10 @@ static int carry_out(const struct operation *operation) {
     case OPERATION_UMASK: return op_umask(operation);
     case OPERATION_CHOWN_STDIO: return op_chown_stdio(operation);
     case OPERATION_CHDIR: return op_chdir(operation);
+    case OPERATION_SCHEDULER: return op_scheduler(operation);
+    case OPERATION_IO_PRIORITY: return op_io_priority(operation);
+    case OPERATION_PERSONALITY: return op_personality(operation);
+    case OPERATION_MEMORY_POLICY: return op_memory_policy(operation);
     case OPERATION_BOUNDING: return op_bounding(operation);
     case OPERATION_USER: return op_user(operation);
     case OPERATION_CAPABILITIES: return op_capabilities(operation);

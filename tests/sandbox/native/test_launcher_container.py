@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import signal
@@ -387,20 +388,27 @@ def test_join_is_put_off(run: Run, rootfs: Path) -> None:
     assert good(result) == ""  # root joins at once, and the late one does nothing
 
 
-def test_time_namespace(launcher: Path, rootfs: Path) -> None:
-    """The launcher unshares and waits while the host writes the offsets; init is born with them."""
-    plan = container(
-        rootfs,
-        ["/bin/cat", "/proc/uptime"],
-        [PROC],
-        first=[op("unshare_time", ""), sync("network", "", "join")],
-    )
-    talk = Talk(launcher, plan)
-    message = talk.until("network")
-    Path(f"/proc/{talk.launcher}/timens_offsets").write_text("boottime 1000000 0\n")
-    talk.go(message.at)
+@pytest.mark.parametrize("flags", [NEWNS | NEWPID, NEWUSER | NEWNS | NEWPID], ids=["root", "user namespace"])
+def test_time_namespace(run: Run, rootfs: Path, flags: int) -> None:
+    """init makes the namespace, also one that a user namespace owns, sets its clocks and is in it itself."""
+    plan = container(rootfs, ["/bin/cat", "/proc/uptime", "/proc/self/timens_offsets"], [PROC], flags=flags)
+    after = next(index for index, item in enumerate(plan) if item.name in ("sync", "spawn"))
+    plan.insert(after + 1, op("time_namespace", "", "monotonic 7 8\nboottime 1000000 0\n"))
 
-    assert float(good(talk.end()).split()[0]) > 1000000
+    uptime, monotonic, boottime = good(run(plan)).splitlines()
+    assert float(uptime.split()[0]) > 1000000
+    assert monotonic.split() == ["monotonic", "7", "8"]
+    assert boottime.split() == ["boottime", "1000000", "0"]
+
+
+def test_time_before_the_beginning(run: Run, rootfs: Path) -> None:
+    """A clock that would be negative is the kernel's ERANGE."""
+    plan = container(rootfs, ["/bin/true"], [PROC])
+    plan.insert(1, op("time_namespace", "", f"boottime {-1 << 62} 0\n"))
+
+    failure = run(plan).failure
+    assert failure is not None
+    assert (plan[failure.at].name, failure.a) == ("time_namespace", errno.ERANGE)
 
 
 def test_spawn_into_cgroup(run: Run, rootfs: Path) -> None:
