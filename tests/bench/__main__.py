@@ -65,10 +65,14 @@ def table(contenders: list[Contender]) -> list[list[str]]:
             *(f"{first.name}/{c.name}" for c in rest),
         ]
     ]
-    for step in STEPS:
-        medians = {c.name: statistics.median(c.times[step]) for c in contenders}
-        figures = [milliseconds(value) for c in contenders for value in (min(c.times[step]), medians[c.name])]
-        rows.append([step, *figures, *(f"{medians[first.name] / medians[c.name]:.2f}" for c in rest)])
+    for step in (step for step in STEPS if first.times[step]):
+        medians = {c.name: statistics.median(c.times[step]) for c in contenders if c.times[step]}
+        figures = []
+        for c in contenders:
+            times = c.times[step]
+            figures += [milliseconds(min(times)), milliseconds(medians[c.name])] if times else ["-", "-"]
+        ratios = [f"{medians[first.name] / medians[c.name]:.2f}" if c.name in medians else "-" for c in rest]
+        rows.append([step, *figures, *ratios])
     return rows
 
 
