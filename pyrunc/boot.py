@@ -2,17 +2,20 @@
 warm modules, the command. Never imported.
 
 The interpreter starts half-way: types, builtins, built-in and frozen modules are there; the search for modules in
-files, codecs and the standard streams are not, and half of a start's cost is theirs. Commands that start a container
+files, codecs and the standard streams are not, and half of a start's cost is theirs. The commands of a container's life
 need none of them when `pyrunc.hot` has left their modules. Whatever does need them finishes the start here, once. Must
 import only built-in modules; `finish`, `executable`, `arguments`, `paths` and `launcher` are given by C.
 """
 
 # mypy: ignore-errors
 # ruff: noqa: F821
+import builtins
 import gc
 import marshal
 import posix
 import sys
+
+COMMANDS = ("create", "run", "exec", "start", "state", "kill", "delete", "list", "ps", "pause", "resume", "update")
 
 gc.disable()
 finished = False
@@ -53,14 +56,20 @@ class LateStream:
         return getattr(getattr(sys, self.name), attribute)
 
 
+def late_open(*args, **options):
+    """Stands for the built-in function, which the rest of the start makes."""
+    finish_start()
+    return builtins.open(*args, **options)
+
+
 def warm():
     """Executes what pyrunc.hot left for this command; whatever is wrong with it, modules are found one by one."""
     if "--debug" in arguments:
         return
-    names = [word for word in arguments if word in ("create", "run", "exec")]
     try:
+        name = next(word for word in arguments if word in COMMANDS)
         tag = sys.implementation.cache_tag
-        file = posix.open(f"{paths[0]}/pyrunc/__pycache__/hot.{tag}.{names[0]}", posix.O_RDONLY | posix.O_CLOEXEC)
+        file = posix.open(f"{paths[0]}/pyrunc/__pycache__/hot.{tag}.{name}", posix.O_RDONLY | posix.O_CLOEXEC)
         hot = marshal.loads(posix.read(file, 1 << 24))
         posix.close(file)
         exec(hot[0], {"hot": hot, "sys": sys, "posix": posix, "paths": paths})
@@ -73,6 +82,7 @@ sys.executable = executable
 sys.path = list(paths)
 sys.stdin, sys.stdout, sys.stderr = LateStream("stdin"), LateStream("stdout"), LateStream("stderr")
 sys.meta_path.append(LateFinder)
+builtins.open = late_open
 sys._pyrunc_hot = False
 warm()
 from pyrunc.cli import main  # noqa: E402

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -313,3 +314,26 @@ def test_missing(front: Front, command: str) -> None:
 def test_missing_root(front: Front) -> None:
     """So is any container below a root folder that is not there."""
     assert front.run("--root", "/nowhere", "state", "box").stderr.endswith(f'msg="{MISSING}"\n')
+
+
+def test_own_interpreter(build: dict, tmp_path: Path) -> None:
+    """Commands go to our own interpreter, and to the ordinary one once that is newer, because an update may have mended
+    it."""
+    build["compile_program"](build["FRONT"], str(tmp_path / "bin/pyrunc"), {"PYRUNC_VERSION": "1", "PYRUNC_SPEC": "1"})
+    package = tmp_path / "lib/python3.11/site-packages/pyrunc"
+    (package / "cli").mkdir(parents=True)
+    (package / "sandbox/native/bin").mkdir(parents=True)
+    (tmp_path / "lib/python3.11/os.py").write_text("")
+    ordinary, own = tmp_path / "bin/python3.11", package / "sandbox/native/bin/python3.11"
+    for path in (ordinary, own):
+        path.write_text(f"#!/bin/sh\necho {'own' if path == own else 'ordinary'} $0 $2\n")
+        path.chmod(0o755)
+
+    def asked(command: str) -> str:
+        return subprocess.run([tmp_path / "bin/pyrunc", command], capture_output=True, text=True).stdout
+
+    assert asked("run") == f"own {own} {tmp_path}\n"
+
+    time.sleep(1.1)
+    os.utime(ordinary)
+    assert asked("run").startswith("ordinary")

@@ -44,6 +44,7 @@ def answer(command: list[str], arguments: list[str | bytes], stdin: bytes = b"")
         ["--log-format", "xml", "run", "none"],
         ["exec", "none", "true"],
         ["update", "-r", "-", "none"],
+        ["update", "-r", "/proc/self/cmdline", "none"],
     ],
     ids=repr,
 )

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -22,8 +23,16 @@ def is_elf(path: Path) -> bool:
     return path.read_bytes()[:4] == b"\x7fELF"
 
 
-def works(pyrunc: Path, tmp_path: Path) -> list[str]:
-    """Uses both halves of an installed pyrunc; returns the command line that Python gets."""
+class Start(NamedTuple):
+    """How the front starts Python: the ordinary interpreter's path, what goes on sys.path, the whole command line."""
+
+    interpreter: str
+    paths: list[str]
+    arguments: list[str]
+
+
+def works(pyrunc: Path, tmp_path: Path) -> Start:
+    """Uses both halves of an installed pyrunc; tells which Python its front starts, its own one or the ordinary."""
     if not shutil.which("strace"):
         pytest.skip("strace is missing")
     version = runpy.run_path(str(Path(__file__).parents[2] / "pyrunc/version.py"))["VERSION"]
@@ -34,7 +43,10 @@ def works(pyrunc: Path, tmp_path: Path) -> list[str]:
         ["strace", "-e", "trace=execve", "-s", "4096", pyrunc, "help"], capture_output=True, text=True
     )
     last = [line for line in trace.stderr.splitlines() if line.startswith("execve") and line.endswith("= 0")][-1]
-    return re.findall(r'"((?:[^"\\]|\\.)*)"', last)[1:]
+    program, *arguments = re.findall(r'"((?:[^"\\]|\\.)*)"', last)
+    if "/native/bin/python3" in program:
+        return Start(arguments[1], arguments[4].split(":"), arguments)
+    return Start(arguments[0], arguments[7].split(":") if "-S" in arguments else [], arguments)
 
 
 @pytest.fixture(scope="module")
@@ -82,13 +94,20 @@ def test_wheel_names_no_path_of_this_machine(wheel: Path, copy: Path) -> None:
 
 
 def test_installed(environment: Environment, tmp_path: Path) -> None:
-    """The front is a program that starts the environment's own Python without site."""
-    arguments = works(environment.pyrunc, tmp_path)
+    """The front is a program that starts our own interpreter, and where that is missing the environment's without
+    site."""
+    start = works(environment.pyrunc, tmp_path)
 
     assert is_elf(environment.pyrunc)
-    assert arguments[1:5] == ["-I", "-S", "-X", "utf8"]
-    assert arguments[0].startswith(str(environment.path / "bin/python3."))
-    assert arguments[7].split(":")[0] == str(environment.packages)
+    assert start.interpreter.startswith(str(environment.path / "bin/python3."))
+    assert start.paths[0] == str(environment.packages)
+    for own in (environment.packages / "pyrunc/sandbox/native/bin").glob("python3.*"):
+        assert start.arguments[0] == "pyrunc"
+        own.rename(own.with_name("away"))
+        ordinary = works(environment.pyrunc, tmp_path)
+        own.with_name("away").rename(own)
+        assert ordinary.arguments[1:5] == ["-I", "-S", "-X", "utf8"]
+        assert ordinary[:2] == start[:2]
 
 
 def test_programs_are_executable(environment: Environment) -> None:
@@ -110,8 +129,8 @@ def test_moved_environment(environment: Environment, tmp_path: Path) -> None:
     shutil.copytree(environment.path, moved, symlinks=True)
     (tmp_path / "link").symlink_to(moved / "bin/pyrunc")
 
-    assert works(moved / "bin/pyrunc", tmp_path)[0].startswith(str(moved))
-    assert works(tmp_path / "link", tmp_path)[0].startswith(str(moved))
+    assert works(moved / "bin/pyrunc", tmp_path).interpreter.startswith(str(moved))
+    assert works(tmp_path / "link", tmp_path).interpreter.startswith(str(moved))
 
 
 def test_environment_with_the_systems_packages(environment: Environment, tmp_path: Path) -> None:
@@ -121,7 +140,7 @@ def test_environment_with_the_systems_packages(environment: Environment, tmp_pat
     config = (other / "pyvenv.cfg").read_text()
     (other / "pyvenv.cfg").write_text(config.replace("site-packages = false", "site-packages = true"))
 
-    assert "-m" in works(other / "bin/pyrunc", tmp_path)
+    assert "-m" in works(other / "bin/pyrunc", tmp_path).arguments
 
 
 def test_python_alone(environment: Environment, tmp_path: Path) -> None:
@@ -139,8 +158,8 @@ def test_editable(copy: Path, tmp_path: Path) -> None:
     assert path.suffix == ".pth" and Path(path.read_text().strip()) == source
     assert not list(environment.packages.glob("__editable__*finder*"))
     assert is_elf(source / "sandbox/native/bin/launcher") and is_elf(source / "sandbox/native/bin/waiter")
-    arguments = works(environment.pyrunc, tmp_path)
-    assert arguments[7].split(":")[:2] == [str(source), str(environment.packages)]
+    start = works(environment.pyrunc, tmp_path)
+    assert start.paths[:2] == [str(source), str(environment.packages)]
     with (source / "pyrunc/cli/__init__.py").open("a") as file:
         file.write("\nraise SystemExit('changed')\n")
 

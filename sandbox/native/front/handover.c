@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* -I -S: neither the caller's environment nor .pth files have a say, and neither is paid for. What `pyrunc.hot` left behind
@@ -173,14 +174,14 @@ static bool find_python(struct python *python)
            add_path(python, "/usr/lib/python3/dist-packages");
 }
 
-/* Python linked into a program of our own (../interpreter.c), for the commands that start a process. It has to be of the
- * version that we are installed for, and to find that version's library: PREFIX is that of the interpreter behind the
- * links of a virtual environment. */
+/* Python linked into a program of our own (../interpreter.c). It has to be of the version that we are installed for, not older than the interpreter on this machine (which may have been updated since), and
+ * find that one's library: PREFIX is that of the interpreter behind the links of a virtual environment. */
 static bool find_own(const struct python *python, const char *folder, char own[PATH_MAX], char prefix[PATH_MAX])
 {
     char library[PATH_MAX];
-    if (!format(own, PATH_MAX, "%s/pyrunc/sandbox/native/bin/%s", folder, python->name) || access(own, X_OK) < 0 ||
-        !realpath(python->program, prefix))
+    struct stat ours, theirs;
+    if (!format(own, PATH_MAX, "%s/pyrunc/sandbox/native/bin/%s", folder, python->name) || stat(own, &ours) < 0 ||
+        stat(python->program, &theirs) < 0 || theirs.st_ctime > ours.st_ctime || !realpath(python->program, prefix))
         return false;
     for (int up = 0; up < 2; up++) { /* .../bin/python3.11 */
         char *slash = strrchr(prefix, '/');
@@ -223,8 +224,9 @@ void hand_over(char *const *arguments)
     signal(SIGCHLD, SIG_DFL);
     if (find_python(&python)) {
         char launcher[32] = "", folder[PATH_MAX], own[PATH_MAX], prefix[PATH_MAX];
-        if (starts_process(arguments) && format(folder, sizeof folder, "%.*s", (int)strcspn(python.paths, ":"), python.paths)) {
-            start_launcher(folder, launcher, sizeof launcher);
+        if (format(folder, sizeof folder, "%.*s", (int)strcspn(python.paths, ":"), python.paths)) {
+            if (starts_process(arguments))
+                start_launcher(folder, launcher, sizeof launcher);
             const char *const whole[] = {"pyrunc", python.program, prefix, python.name, python.paths, launcher, NULL};
             if (find_own(&python, folder, own, prefix))
                 execute(own, whole, arguments);
