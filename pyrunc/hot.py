@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from types import CodeType
 
 COMMANDS = ("create", "delete", "exec", "kill", "list", "pause", "ps", "resume", "run", "start", "state", "update")
-LEFT_OUT = ("pyrunc.hot", "pyrunc.__main__", "pyrunc.sandbox.failures", "pyrunc.sandbox.describe")
+# Not of every start, and for the most part dear: a filter is compiled once, and that loads libseccomp.
+LEFT_OUT = (
+    "pyrunc.hot", "pyrunc.__main__", "pyrunc.sandbox.failures", "pyrunc.sandbox.describe",
+    "pyrunc.sandbox.seccomp.compile", "pyrunc.sandbox.seccomp.conditions", "pyrunc.sandbox.seccomp.names",
+)  # fmt: skip
 BOOT = """
 def boot(modules):
     for _, path, time, size, _, _ in modules:
@@ -65,7 +69,12 @@ def refresh() -> None:
     folder = f"{os.path.dirname(os.path.abspath(__file__))}/__pycache__"
     if not command or not os.access(folder, os.W_OK):
         return
-    names = [name for name in sys.modules if name.split(".")[0] == "pyrunc" and name not in LEFT_OUT]
+    names = [
+        name
+        for name, module in sys.modules.items()
+        # Libraries have no source, and what cffi makes of one is not even a module.
+        if name.split(".")[0] == "pyrunc" and name not in LEFT_OUT and vars(module).get("__file__", "").endswith(".py")
+    ]
     target = f"{folder}/hot.{sys.implementation.cache_tag}.{command}"
     hidden = f"{target}.{os.getpid()}"
     try:

@@ -61,6 +61,20 @@ def test_second_start_is_warm(copy: Path) -> None:
     assert [listed(copy), listed(copy)] == ["cold 0", "warm 0"]
 
 
+def test_libraries_are_left_out(copy: Path) -> None:
+    """A first start that has loaded a library of ours, as one that compiles a filter, leaves the modules as well."""
+    pytest.importorskip("pyrunc.sandbox.native._seccomp", reason="the native module is not built")
+    source = copy / "pyrunc/cli/list.py"
+    using = "def run(context: Context, given: Given) -> int:\n"
+    changed = source.read_text().replace(using, f"{using}    import pyrunc.sandbox.seccomp.compile as _\n")
+    site = [path for path in sys.path if path.endswith("-packages")]
+    source.write_text(changed.replace("    import pyrunc", f"    import sys; sys.path += {site!r}\n    import pyrunc"))
+
+    assert [listed(copy), listed(copy)] == ["cold 0", "warm 0"]
+    names = [name for name, *_ in marshal.loads(cache(copy).read_bytes())[1]]
+    assert not [name for name in names if name.startswith(("pyrunc.sandbox.native.", "pyrunc.sandbox.seccomp.com"))]
+
+
 def test_changed_source_is_seen(copy: Path) -> None:
     """A module that has changed since makes the file stale: the new source counts, and a new file is written."""
     listed(copy)
