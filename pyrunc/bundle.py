@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pyrunc.specs.runtime import Spec
 
 LIMIT = 16 << 20  # bytes of config.json
+RECEIVER = "run.oci.seccomp.receiver"
 
 
 class Bundle:
@@ -34,12 +35,28 @@ def load_bundle(path: str, document: str = "") -> Bundle:
     path = absolute(path)
     config = read_config(document or f"{path}/config.json")
     spec = decode_spec(config)
+    name_listener(spec)
     check(spec)
     for mount in spec.mounts:
         # A bind's relative source is relative to the bundle (config.md "Mounts").
         if mount.source and mount.source[0] != "/" and ("bind" in mount.options or "rbind" in mount.options):
             mount.source = absolute(f"{path}/{mount.source}")
     return Bundle(path, _rootfs(path, spec), config, spec)
+
+
+def name_listener(spec: Spec) -> None:
+    """Where the document has no listenerPath for its filter, an annotation or the environment may, as in crun."""
+    seccomp = spec.linux.seccomp
+    if seccomp is None or seccomp.listener_path:
+        return
+    receiver = spec.annotations.get(RECEIVER) or _environment(b"RUN_OCI_SECCOMP_RECEIVER")
+    if receiver and receiver[0] != "/":
+        raise Invalid(f"the seccomp receiver `{receiver}` is not an absolute path", f'annotations["{RECEIVER}"]')
+    seccomp.listener_path = receiver
+
+
+def _environment(name: bytes) -> str:
+    return posix.environ.get(name, b"").decode("utf-8", "surrogateescape")
 
 
 def read_config(path: str) -> bytes:

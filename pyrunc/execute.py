@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posix
 
-from pyrunc.bundle import read_config, read_document
+from pyrunc.bundle import name_listener, read_config, read_document
 from pyrunc.lifecycle import listen_fds, write_pid_file
 from pyrunc.options import check_console
 from pyrunc.sandbox.compile.execute import Target, compile_execute
@@ -59,6 +59,7 @@ class Joining:
 
     def __init__(self, store: Store, record: Record, options: ExecOptions) -> None:
         spec = decode_spec(read_config(f"{store.path(record.id)}/config.json"))
+        name_listener(spec)
         self.options = options
         self.master = -1
         process = chosen_process(spec, options)
@@ -72,7 +73,10 @@ class Joining:
         kept = listen_fds() + options.preserve_fds
         plan = compile_execute(process, spec.linux, target_of(record, process, facts, options), facts, seccomp, kept)
         self.record = record
-        handlers = {"open_process": self._open_process, "console": self._console}
+        self.spec = spec
+        handlers = {
+            "open_process": self._open_process, "console": self._console, "listener": self._send_listener,
+        }  # fmt: skip
         self.launch = Launch(plan, handlers)
         self.launch.trace = options.trace
 
@@ -113,6 +117,11 @@ class Joining:
         from pyrunc.console import hand_on
 
         self.master = hand_on(launch.take_received(), self.options.console_socket)
+
+    def _send_listener(self, launch: Launch, operation: Operation) -> None:
+        from pyrunc.listener import hand_on_listener
+
+        hand_on_listener(launch, self.spec, self.record, "running")
 
 
 def chosen_process(spec: Spec, options: ExecOptions) -> Process:

@@ -173,6 +173,11 @@ def _verdict(status: int, late: bool, timeout: int | None, outputs: list[bytes])
         return f"hook ran past specified timeout of {float(timeout or 0):.1f}s"
     if status == 0:
         return ""
-    how = f"exit status {posix.WEXITSTATUS(status)}" if posix.WIFEXITED(status) else f"signal: {posix.WTERMSIG(status)}"
+    if posix.WIFEXITED(status):
+        how = f"exit status {posix.WEXITSTATUS(status)}"
+    else:
+        from _signal import strsignal
+
+        how = f"signal: {(strsignal(posix.WTERMSIG(status)) or '').lower()}"
     stdout, stderr = (part.decode("utf-8", "replace").strip() for part in outputs)
     return f"{how}, stdout: {stdout}, stderr: {stderr}"

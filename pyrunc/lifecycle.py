@@ -128,6 +128,10 @@ class Creation:
         if options.warn is not None:
             for warning in self.plan.warnings:
                 options.warn(warning)
+        if options.trace is not None:
+            for operation in self.plan.init:
+                if operation.name == "seccomp":
+                    options.trace(f"seccomp filter flags: {operation.values[0]!r}")  # runc's words
         self.master = -1
         self.record = self._record(id, bundle, facts)
         self.folder: Folder | None = None
@@ -135,7 +139,7 @@ class Creation:
             self.plan,
             {
                 "record": self._write_record, "record_pid": self._write_pid, "listen": self._listen,
-                "hooks": self._hooks, "console": self._console,
+                "hooks": self._hooks, "console": self._console, "listener": self._send_listener,
             },
         )  # fmt: skip
         self.launch.trace = options.trace
@@ -227,6 +231,11 @@ class Creation:
         from pyrunc.console import hand_on
 
         self.master = hand_on(launch.take_received(), self.options.console_socket)
+
+    def _send_listener(self, launch: Launch, operation: Operation) -> None:
+        from pyrunc.listener import hand_on_listener
+
+        hand_on_listener(launch, self.bundle.spec, self.record, "creating")
 
     # -- the record and the way back -----------------------------------------------------------------------------------
 

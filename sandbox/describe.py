@@ -180,6 +180,7 @@ WORDS: dict[str, Callable[[Fields], str]] = {
     ),
     "hooks": lambda v: f"run {v['kind']} hooks",
     "console": lambda v: "hand on the console",
+    "listener": lambda v: "hand on the seccomp listener",
     "await": lambda v: f"-- await {RENDEZVOUS[v['rendezvous']]} --",
     "answer": lambda v: f"-- answer {RENDEZVOUS[v['rendezvous']]} --",
     # launcher

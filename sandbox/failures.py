@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+from _signal import strsignal
 
 from pyrunc.sandbox import protocol
 from pyrunc.sandbox.describe import describe
@@ -148,7 +149,7 @@ def hook_failure(pointer: str, what: str, number: int, detail: int, own: int, te
     if detail == protocol.DETAIL_HOOK_EXITED:
         words = f"exit status {own}"
     elif detail == protocol.DETAIL_HOOK_KILLED:
-        words = f"signal: {own}"
+        words = f"signal: {(strsignal(own) or str(own)).lower()}"
     elif detail == protocol.DETAIL_HOOK_TIMEOUT:
         words = f"hook ran past specified timeout of {own / 1000:.1f}s"
     else:

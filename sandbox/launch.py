@@ -40,6 +40,7 @@ class Launch:
         self.slots: dict[str, int] = {}
         self.made: list[str] = []  # cgroup folders that were not there before
         self.received = -1  # fd that came with the last rendezvous
+        self.listener = -1  # number of the seccomp listener in init, as the last rendezvous told it
         self.trace: Callable[[str], None] | None = None  # gets a sentence on each step, as it is known to be done
         self._traced = 0  # operations of init that it has been told of
         self._control: _socket.socket | None = None
@@ -111,6 +112,7 @@ class Launch:
             raise self._explained(kind, index, a, b, text)
         if wanted == MESSAGE_SYNC:
             self._synced = index
+            self.listener = b
         return a
 
     def _explained(self, kind: int, index: int, a: int, b: int, text: bytes) -> PyruncError:

@@ -131,6 +131,7 @@ HOST_OPERATIONS = {
     "network": "s:source s:name",           # linux.netDevices
     "hooks": "s:kind",
     "console": "",                          # the master arrives with the rendezvous and is handed on
+    "listener": "",                         # the seccomp listener is fetched from init and handed on
     "await": "u:rendezvous",
     "answer": "u:rendezvous",
 }

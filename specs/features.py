@@ -47,7 +47,7 @@ def features(
             "cgroup": {"v1": True, "v2": True, "systemd": False, "systemdUser": False, "rdma": True},
             "seccomp": {
                 "enabled": True,
-                "actions": [action for action in ACTIONS if action != "SCMP_ACT_NOTIFY"],
+                "actions": list(ACTIONS),
                 "operators": list(OPERATORS),
                 "archs": list(ARCHITECTURES),
                 "knownFlags": list(FLAGS),

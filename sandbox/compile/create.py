@@ -13,6 +13,8 @@ from pyrunc.sandbox.compile.process import (
     all_cpus,
     descriptors,
     execute,
+    hand_on_console,
+    has_listener,
     lockdown,
     process_settings,
     raise_limits,
@@ -96,9 +98,20 @@ def compile_create(spec: Spec, facts: Facts, request: Request) -> Plan:
     protect(plan, spec, deferred, flags)
     process_settings(plan, process, spec.linux, facts)
     lockdown(plan, process, facts, request.seccomp, set_groups(spec, facts))
-    start(plan, spec, request, deferred_console)
-    descriptors(plan, request.kept_fds)
-    seal(plan, process, facts, request.seccomp)
+    hand_on_console(plan, deferred_console)
+    if has_listener(request.seccomp):
+        # The agent hears of the container while it is being created, so its filter is in force before the start.
+        descriptors(plan, request.kept_fds)
+        seal(plan, process, facts, request.seccomp, "start")
+        start(plan, request)
+    else:
+        start(plan, request)
+        descriptors(plan, request.kept_fds)
+        seal(plan, process, facts, request.seccomp)
+    if spec.hooks is not None:
+        from pyrunc.sandbox.compile.hooks import start_hooks
+
+        start_hooks(plan, spec, request)  # under the filter: they are the container's
     execute(plan, process)
     return plan
 
@@ -179,13 +192,8 @@ def network_devices(plan: Plan, spec: Spec, facts: Facts) -> None:
     plan.host.append(host("answer", "linux.netDevices", number))
 
 
-def start(plan: Plan, spec: Spec, request: Request, console_slot: str) -> None:
+def start(plan: Plan, request: Request) -> None:
     """The last rendezvous: nothing after it but what only `start` may do."""
-    if console_slot:
-        plan.init.append(sync("console", "process.terminal", "start", console_slot))
-        plan.host.append(host("await", "process.terminal", 4))
-        plan.host.append(host("console", "process.terminal"))
-        plan.host.append(host("answer", "process.terminal", 4))
     plan.init.append(sync("ready", "", "start"))
     plan.host.append(host("await", "", 5))
     plan.host.append(host("answer", "", 5))
@@ -194,10 +202,6 @@ def start(plan: Plan, spec: Spec, request: Request, console_slot: str) -> None:
         launch = next(index for index, item in enumerate(plan.host) if item.name == "launch")
         plan.host.insert(launch, host("listen", "", "listener"))
         plan.init.append(op("wait_start", "", "listener"))
-    if spec.hooks is not None:
-        from pyrunc.sandbox.compile.hooks import start_hooks
-
-        start_hooks(plan, spec, request)
 
 
 def refuse_unsupported(spec: Spec) -> None:

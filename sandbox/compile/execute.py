@@ -8,6 +8,8 @@ from pyrunc.sandbox.compile.process import (
     all_cpus,
     descriptors,
     execute,
+    hand_on_console,
+    has_listener,
     lockdown,
     process_settings,
     raise_limits,
@@ -64,15 +66,17 @@ def compile_execute(
     console(plan, process)
     process_settings(plan, process, linux, facts)
     lockdown(plan, process, facts, seccomp, target.set_groups)
-    if process.terminal:
-        plan.init.append(sync("console", "process.terminal", "start", "console"))
-        plan.host += [host("await", "process.terminal", 4), host("console", "process.terminal")]
-        plan.host.append(host("answer", "process.terminal", 4))
+    hand_on_console(plan, "console" if process.terminal else "")
+    early = has_listener(seccomp)
+    if early:
+        descriptors(plan, kept_fds)
+        seal(plan, process, facts, seccomp, "start")
     # Killed before this answer, we leave no process behind that nobody waits for.
     plan.init.append(sync("ready", "", "start"))
     plan.host += [host("await", "", 5), host("answer", "", 5)]
-    descriptors(plan, kept_fds)
-    seal(plan, process, facts, seccomp)
+    if not early:
+        descriptors(plan, kept_fds)
+        seal(plan, process, facts, seccomp)
     execute(plan, process)
     return plan
 

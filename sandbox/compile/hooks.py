@@ -49,7 +49,7 @@ def start_hooks(plan: Plan, spec: Spec, request: Request) -> None:
     if spec.hooks.start_container and not spec.hooks.create_container:
         _outputs(plan, spec, request, "start")
     for index, hook in enumerate(spec.hooks.start_container):
-        plan.init.append(_hook(spec, request, hook, "created", f"hooks.startContainer[{index}]", "start"))
+        plan.init.append(_hook(spec, request, hook, "created", f"hooks.startContainer[{index}]", "seal"))
 
 
 def _outputs(plan: Plan, spec: Spec, request: Request, phase: str) -> None:
@@ -76,7 +76,7 @@ def _hook(spec: Spec, request: Request, hook: Hook, status: str, pointer: str, p
         pairs = ",".join([f"{quote(key)}:{quote(value)}" for key, value in spec.annotations.items()])
         tail += f',"annotations":{{{pairs}}}'
     # An absent environment is an empty one, but runc gives startContainer hooks that of the process.
-    tolerate = "keep_env" if phase == "start" and hook.env is None else ""
+    tolerate = "keep_env" if phase == "seal" and hook.env is None else ""
     return op(
         "hook", pointer, (hook.timeout or 0) * 1000, hook.path, hook.args or (hook.path,), hook.env or (),
         head.encode("utf-8", "surrogateescape"), (tail + "}").encode("utf-8", "surrogateescape"),

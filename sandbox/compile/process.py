@@ -6,7 +6,7 @@ The order of the last steps is where security is won or lost; every "before" has
 from __future__ import annotations
 
 from pyrunc.sandbox.capabilities import masks
-from pyrunc.sandbox.plan import host, op
+from pyrunc.sandbox.plan import host, op, sync
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from pyrunc.specs.runtime import Linux, Process
 
 SYS_ADMIN = 1 << 21
+NEW_LISTENER = 1 << 3  # SECCOMP_FILTER_FLAG_NEW_LISTENER
+LISTENER = 6  # its number in RENDEZVOUS
 DEFAULT_UMASK = 0o022  # unset means unchanged in the specification; runc sets 0022 and images count on it
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 RLIMITS = {
@@ -85,19 +87,40 @@ def lockdown(plan: Plan, process: Process, facts: Facts, seccomp: tuple[int, byt
     init.append(op("find_program", "process.args", process.args[0], search_path(process.env)))
 
 
-def seal(plan: Plan, process: Process, facts: Facts, seccomp: tuple[int, bytes] | None) -> None:
+def has_listener(seccomp: tuple[int, bytes] | None) -> bool:
+    """Whether loading the filter gives a listener, which an agent waits for."""
+    return seccomp is not None and bool(seccomp[0] & NEW_LISTENER)
+
+
+def hand_on_console(plan: Plan, slot: str) -> None:
+    """Before the filter: only sendmsg(2) can carry the terminal."""
+    if not slot:
+        return
+    plan.init.append(sync("console", "process.terminal", "start", slot))
+    plan.host += [host("await", "process.terminal", 4), host("console", "process.terminal")]
+    plan.host.append(host("answer", "process.terminal", 4))
+
+
+def seal(
+    plan: Plan, process: Process, facts: Facts, seccomp: tuple[int, bytes] | None, phase: str = "seal"
+) -> None:
     """The filter, as late as can be: what comes after it must be allowed by it."""
     if seccomp is None:
         return
     init = plan.init
     flags, program = seccomp
-    init.append(op("seccomp", "linux.seccomp", flags, program, phase="seal"))
+    init.append(op("seccomp", "linux.seccomp", flags, program, phase=phase))
+    if has_listener(seccomp):
+        # At once: from here on any call of init may wait for the agent, which knows of nothing yet.
+        init.append(sync("listener", "linux.seccomp", phase))
+        plan.host += [host("await", "linux.seccomp", LISTENER), host("listener", "linux.seccomp.listenerPath")]
+        plan.host.append(host("answer", "linux.seccomp", LISTENER))
     if process.no_new_privileges:
         return
     _, effective, permitted, inheritable, ambient, _ = masks(process.capabilities, facts.last_cap)
-    init.append(op("capabilities", "process.capabilities", effective, permitted, inheritable, phase="seal"))
+    init.append(op("capabilities", "process.capabilities", effective, permitted, inheritable, phase=phase))
     if ambient:
-        init.append(op("ambient", "process.capabilities", ambient, phase="seal", tolerate="denied_ok"))
+        init.append(op("ambient", "process.capabilities", ambient, phase=phase, tolerate="denied_ok"))
 
 
 def descriptors(plan: Plan, kept: int) -> None:

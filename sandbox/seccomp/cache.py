@@ -20,7 +20,7 @@ try:
 except ImportError:
     from hashlib import blake2b
 
-COMPILER = 1  # to be raised with every change of what compile.py makes of a profile
+COMPILER = 2  # to be raised with every change of what compile.py makes of a profile
 ROOT_FOLDER = "/run/pyrunc-cache"
 # Magic, digest of what follows it, flags, length of the path, the library's size, its mtime in ns; then path, program.
 HEAD = Struct("<8s32sIIqq")

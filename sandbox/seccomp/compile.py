@@ -19,6 +19,7 @@ from pyrunc.sandbox.seccomp.names import (
     EPERM,
     FLAGS,
     MACHINES,
+    NEW_LISTENER,
     OPERATORS,
     PERMISSIVE,
     WITH_NUMBER,
@@ -58,14 +59,14 @@ def compile_filter(seccomp: Seccomp, machine: str) -> tuple[int, bytes]:
         host = lib.seccomp_arch_native()
         if host not in tokens:  # only after another one is in: a filter without any is refused
             check(lib.seccomp_arch_remove(context, host), "remove a seccomp architecture", seccomp.pointer)
-        add_rules(context, seccomp, actions, default)
+        notifies = add_rules(context, seccomp, actions, default)
         program = exported(context, seccomp.pointer)
     finally:
         lib.seccomp_release(context)
     program = head(seccomp, actions, default, tokens) + program
     if len(program) > MAX_INSTRUCTIONS * INSTRUCTION.size:
         raise too_long(seccomp.pointer, str(len(program) // INSTRUCTION.size))
-    return filter_flags(seccomp), program
+    return filter_flags(seccomp, notifies), program
 
 
 def too_long(pointer: str, instructions: str) -> Failure:
@@ -76,14 +77,16 @@ def too_long(pointer: str, instructions: str) -> Failure:
     )  # fmt: skip
 
 
-def filter_flags(seccomp: Seccomp) -> int:
+def filter_flags(seccomp: Seccomp, notifies: bool) -> int:
+    """For seccomp(2); with a listener when some rule asks for one."""
+    flags = NEW_LISTENER if notifies else 0
     if seccomp.flags is None:
-        return DEFAULT_FLAGS
-    flags = 0
+        return flags | DEFAULT_FLAGS
     for index, name in enumerate(seccomp.flags):
         if name not in FLAGS:
             raise Invalid(f'unknown seccomp flag "{name}"', f"{seccomp.pointer}.flags[{index}]")
-        if name != "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV":  # about notifications; the kernel refuses it without them
+        # About notifications: the kernel refuses it without them.
+        if notifies or name != "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV":
             flags |= FLAGS[name]
     return flags
 
@@ -92,11 +95,6 @@ def action_number(name: str, errno: int | None, pointer: str) -> int:
     """SECCOMP_RET_* with its number; EPERM when the document gives none."""
     if name not in ACTIONS:
         raise Invalid(f"string {name} is not a valid action for seccomp", pointer)
-    if name == "SCMP_ACT_NOTIFY":
-        raise Failure(
-            "apply SCMP_ACT_NOTIFY", pointer, detail="this release has no seccomp listener",
-            hint="use a profile without SCMP_ACT_NOTIFY",
-        )  # fmt: skip
     if name in WITH_NUMBER:
         return ACTIONS[name] | ((EPERM if errno is None else errno) & 0xFFFF)
     if errno is not None:
@@ -121,7 +119,9 @@ def token(name: str, pointer: str) -> int:
     return found
 
 
-def add_rules(context: object, seccomp: Seccomp, actions: list[int], default: int) -> None:
+def add_rules(context: object, seccomp: Seccomp, actions: list[int], default: int) -> bool:
+    """Returns whether one of the rules notifies a listener."""
+    notifies = False
     count = 0
     conditional = 0
     for syscall, action in zip(seccomp.syscalls, actions, strict=True):
@@ -132,6 +132,7 @@ def add_rules(context: object, seccomp: Seccomp, actions: list[int], default: in
             number = lib.seccomp_syscall_resolve_name(name.encode())
             if number == UNKNOWN:
                 continue  # newer than the library, or of another system: the profile is written for many
+            notifies = notifies or action == ACTIONS["SCMP_ACT_NOTIFY"]
             conditional += len(rules) if syscall.args else 0
             if conditional > MAX_INSTRUCTIONS:  # libseccomp would take minutes to find out
                 raise too_long(seccomp.pointer, f"more than {conditional - 1}")
@@ -142,6 +143,7 @@ def add_rules(context: object, seccomp: Seccomp, actions: list[int], default: in
     if count > MANY_RULES:
         result = lib.seccomp_attr_set(context, lib.SCMP_FLTATR_CTL_OPTIMIZE, 2)
         check(result, "optimize the seccomp filter", seccomp.pointer)
+    return notifies
 
 
 def alternatives(args: tuple[SeccompArg, ...]) -> list[tuple[int, object]]:

@@ -33,7 +33,7 @@ OPERATORS = {
 
 # SECCOMP_FILTER_FLAG_*, for seccomp(2).
 FLAGS = {
-    "SECCOMP_FILTER_FLAG_TSYNC": 1,
+    "SECCOMP_FILTER_FLAG_TSYNC": 0,  # init has one thread; and a listener's number could not be told from a thread's
     "SECCOMP_FILTER_FLAG_LOG": 2,
     "SECCOMP_FILTER_FLAG_SPEC_ALLOW": 4,
     "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV": 32,
@@ -41,6 +41,8 @@ FLAGS = {
 # Set when the document leaves the choice to us, as runc does: a container's system calls run at full speed, and a
 # program that needs the protection against speculation asks for it by prctl(2). Linux 4.17, older than all we run on.
 DEFAULT_FLAGS = FLAGS["SECCOMP_FILTER_FLAG_SPEC_ALLOW"]
+
+NEW_LISTENER = 8
 
 # Actions by which a system call that the filter does not know reaches the kernel or a tracer, who answers ENOSYS.
 PERMISSIVE = ("SCMP_ACT_ALLOW", "SCMP_ACT_LOG", "SCMP_ACT_TRACE")

@@ -125,7 +125,8 @@ SECCOMP = tuple(
         ("rule without names", seccomp(rule(names=[])), "at least one system call must be named (linux.seccomp.syscalls[0].names)", False),
         ("notification by default", seccomp(defaultAction="SCMP_ACT_NOTIFY"), "SCMP_ACT_NOTIFY cannot be used as default action (linux.seccomp.defaultAction)", False),
         ("notification without a listener", seccomp(rule(action="SCMP_ACT_NOTIFY")), "SCMP_ACT_NOTIFY needs a listenerPath (linux.seccomp.syscalls[0].action)", False),
-        ("notification", seccomp(rule(action="SCMP_ACT_NOTIFY"), listenerPath="/run/agent.sock"), "cannot apply SCMP_ACT_NOTIFY (linux.seccomp.syscalls[0].action): this release has no seccomp listener", True),
+        ("notification", seccomp(rule(action="SCMP_ACT_NOTIFY"), listenerPath="/run/agent.sock"), "{started}cannot send the seccomp listener to /run/agent.sock (linux.seccomp.listenerPath): ENOENT: no such file or directory: failed to connect with seccomp agent specified in the seccomp profile", True),
+        ("notification to nobody by that name", seccomp(rule(action="SCMP_ACT_NOTIFY"), listenerPath="@pyrunc-nobody"), "{started}cannot send the seccomp listener to @pyrunc-nobody (linux.seccomp.listenerPath): ECONNREFUSED: connection refused: failed to connect with seccomp agent specified in the seccomp profile", True),
         ("metadata without a listener", seccomp(listenerMetadata="x"), "listenerMetadata must not be set without listenerPath (linux.seccomp.listenerMetadata)", False),
         ("100,000 rules", seccomp(*(rule(args=[{"index": 0, "value": n, "op": "SCMP_CMP_EQ"}]) for n in range(100_000))), "cannot compile the seccomp filter (linux.seccomp): E2BIG: argument list too long: more than 4096 instructions, and the kernel takes 4096", None),
     )

@@ -239,7 +239,6 @@ ALLOWED = (
 ).split()
 
 
-@pytest.mark.gap("pyrunc", "has no seccomp listener")
 def test_listener(bundle: Bundle, probe: Path) -> None:
     """NOTIFY hands the state and the listener to the socket of listenerPath, with its metadata as it is."""
     box = bundle()

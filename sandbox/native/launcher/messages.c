@@ -103,13 +103,18 @@ int receive_plan(void) {
 }
 
 void send_message(const struct message *message, const char *text, size_t length, int fd) {
-    struct iovec parts[2] = {{(void *)message, sizeof *message}, {(void *)text, length}};
+    static char packet[sizeof *message + MAX_TEXT]; /* in one piece: the filter may let anything but write(2) wait for its agent */
+    length = length < MAX_TEXT ? length : MAX_TEXT;
+    struct iovec part = {packet, sizeof *message + length};
     union {
         struct cmsghdr align;
         char bytes[CMSG_SPACE(sizeof(int))];
     } control = {0};
-    struct msghdr header = {.msg_iov = parts, .msg_iovlen = length ? 2 : 1};
+    struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1};
     ssize_t sent;
+    memcpy(packet, message, sizeof *message);
+    if (length)
+        memcpy(packet + sizeof *message, text, length);
     if (fd >= 0) {
         header.msg_control = control.bytes;
         header.msg_controllen = sizeof control.bytes;
@@ -123,7 +128,7 @@ void send_message(const struct message *message, const char *text, size_t length
         if (fd >= 0)
             sent = sendmsg(launcher.fds[FD_CONTROL], &header, MSG_NOSIGNAL);
         else
-            sent = writev(launcher.fds[FD_CONTROL], parts, (int)header.msg_iovlen);
+            sent = write(launcher.fds[FD_CONTROL], packet, part.iov_len);
     while (sent < 0 && errno == EINTR);
     if (sent < 0)
         end();

@@ -192,5 +192,9 @@ int op_sync(const struct operation *operation) {
     if (fd >= 0)
         close_fd(FD_SLOTS + (enum fd_name)slot); /* it is the host's now: a terminal hangs up when its last master closes */
     wait_for_go(operation->index);
+    if (launcher.listener >= 0) { /* the host has it: were ours still open, calls would wait for an agent that has died */
+        close(launcher.listener);
+        launcher.listener = -1;
+    }
     return 0;
 }

@@ -109,7 +109,6 @@ int openat(int folder, const char *path, int flags, ...) { return (int)CALL4(ope
 int close(int fd) { return (int)CALL1(close, fd); }
 ssize_t read(int fd, void *bytes, size_t size) { return CALL3(read, fd, bytes, size); }
 ssize_t write(int fd, const void *bytes, size_t size) { return CALL3(write, fd, bytes, size); }
-ssize_t writev(int fd, const struct iovec *parts, int count) { return CALL3(writev, fd, parts, count); }
 off_t lseek(int fd, off_t offset, int whence) { return CALL3(lseek, fd, offset, whence); }
 int dup3(int fd, int number, int flags) { return (int)CALL3(dup3, fd, number, flags); }
 int pipe2(int fds[2], int flags) { return (int)CALL2(pipe2, fds, flags); }
