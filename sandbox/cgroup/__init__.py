@@ -202,11 +202,15 @@ def write_limits(plan: CgroupPlan, layout: Layout, resources: Resources, where: 
         if controller == "io" and "io" not in available:
             continue
         found = table[controller](resources)
-        either = limits_v2.io_weights(resources) if controller == "io" else []
-        if not found and not either:
+        either = []
+        if controller in ("blkio", "io"):
+            either = limits_v1.blkio_weights(resources) if on_v1 else limits_v2.io_weights(resources)
+        if not on_v1:
+            plan.warnings += limits_v2.ignored(resources, controller)
+        if (not found and not either) or (controller in ("net_cls", "net_prio") and layout.mode == "v2"):
             continue
         if not on_v1 and controller not in available:
-            raise unavailable(controller, found[0][2], layout)
+            raise unavailable(controller, found[0][2] if found else either[0][4], layout)
         folder = where[controller if on_v1 else ""]
         for first, value, other, other_value, pointer in either:
             plan.steps.append(
@@ -214,10 +218,6 @@ def write_limits(plan: CgroupPlan, layout: Layout, resources: Resources, where: 
             )
         for file, value, pointer, tolerance in found:
             plan.steps.append(("write", pointer, (f"{folder}/{file}", value), tolerance))
-        if controller == "pids" and not on_v1 and found[0][1] == "0":
-            # Nobody can be cloned into a cgroup that may hold no process, but one may be moved there.
-            plan.enter.append(folder)
-            plan.into = None
     memory = resources.memory
     if memory is not None and (memory.kernel is not None or memory.kernel_tcp is not None):
         plan.warnings.append("kernel memory limits are ignored: the kernel has none any more")

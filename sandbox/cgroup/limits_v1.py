@@ -7,13 +7,13 @@ nothing for a controller that the document leaves alone. Must not know where the
 from __future__ import annotations
 
 from pyrunc.sandbox.cgroup.limits_v2 import UNLIMITED, cpuset, hugepages, pids, rdma, throttles
-from pyrunc.specs.errors import Failure, Invalid
+from pyrunc.specs.errors import Invalid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pyrunc.sandbox.cgroup.limits_v2 import Write
+    from pyrunc.sandbox.cgroup.limits_v2 import Either, Write
     from pyrunc.specs.runtime import Resources
 
 MIN_SHARES, MAX_SHARES = 2, 262144
@@ -81,26 +81,33 @@ def cpu(resources: Resources) -> list[Write]:
 
 
 def blkio(resources: Resources) -> list[Write]:
-    """Weights are BFQ's: the scheduler that had the old files left the kernel with Linux 5.0, with leaf weights."""
+    """Leaf weights are CFQ's, which left the kernel with Linux 5.0: there the write fails, and says so."""
     asked = resources.block_io
     if asked is None:
         return []
-    at = asked.pointer
-    leaves = [(asked.leaf_weight, at), *[(device.leaf_weight, device.pointer) for device in asked.weight_device]]
-    for leaf, pointer in leaves:
-        if leaf:
-            raise Failure(f"apply {pointer}.leafWeight", pointer, detail="this kernel has no leaf weights")
     found = []
-    if asked.weight:
-        found.append(("blkio.bfq.weight", str(asked.weight), f"{at}.weight", ""))
+    if asked.leaf_weight:
+        found.append(("blkio.leaf_weight", str(asked.leaf_weight), f"{asked.pointer}.leafWeight", ""))
     for device in asked.weight_device:
-        if device.weight:
-            value = f"{device.major}:{device.minor} {device.weight}"
-            found.append(("blkio.bfq.weight_device", value, device.pointer, ""))
+        if device.leaf_weight:
+            value = f"{device.major}:{device.minor} {device.leaf_weight}"
+            found.append(("blkio.leaf_weight_device", value, device.pointer, ""))
     names = ("read_bps_device", "write_bps_device", "read_iops_device", "write_iops_device")
     for name, (_, device_number, pointer, rate) in throttles(asked, names):
         found.append((f"blkio.throttle.{name}", f"{device_number} {rate}", pointer, ""))
     return found
+
+
+def blkio_weights(resources: Resources) -> list[Either]:
+    """Weights, CFQ's or BFQ's: whichever of the two the kernel has."""
+    asked = resources.block_io
+    if asked is None:
+        return []
+    weights = [("weight", str(asked.weight), f"{asked.pointer}.weight")] if asked.weight else []
+    for device in asked.weight_device:
+        if device.weight:
+            weights.append(("weight_device", f"{device.major}:{device.minor} {device.weight}", device.pointer))
+    return [(f"blkio.{name}", value, f"blkio.bfq.{name}", value, pointer) for name, value, pointer in weights]
 
 
 def hugetlb(resources: Resources) -> list[Write]:

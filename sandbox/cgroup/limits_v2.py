@@ -6,7 +6,7 @@ nothing for a controller that the document leaves alone. Must not know where the
 
 from __future__ import annotations
 
-from pyrunc.specs.errors import Failure, Invalid
+from pyrunc.specs.errors import Invalid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ def memory(resources: Resources) -> list[Write]:
     if asked is None:
         return []
     at = asked.pointer
-    refuse(asked.disable_oom_killer, f"{at}.disableOOMKiller", "cgroup v2 cannot disable the OOM killer")
-    refuse(asked.swappiness is not None, f"{at}.swappiness", "cgroup v2 has no swappiness for each cgroup")
     found = []
     swap = swap_alone(asked.swap or 0, asked.limit or 0, f"{at}.swap")
     if swap is not None:
@@ -61,8 +59,6 @@ def cpu(resources: Resources) -> list[Write]:
     if asked is None:
         return []
     at = asked.pointer
-    for value, name in ((asked.realtime_runtime, "realtimeRuntime"), (asked.realtime_period, "realtimePeriod")):
-        refuse(value, f"{at}.{name}", "cgroup v2 has no limits for real-time scheduling")
     found = []
     idle = [] if asked.idle is None else [("cpu.idle", str(asked.idle), f"{at}.idle", "")]
     weight = [("cpu.weight", str(weight_of(asked.shares)), f"{at}.shares", "")] if asked.shares else []
@@ -99,19 +95,18 @@ def cpuset(resources: Resources) -> list[Write]:
 
 
 def pids(resources: Resources) -> list[Write]:
-    """Absent leaves things as they are, zero is a limit like any other."""
+    """Absent leaves things as they are. Zero becomes one, as in runc: nothing can fork either way, but nobody can be
+    cloned into a cgroup that may hold no process."""
     asked = resources.pids
     if asked is None or asked.limit is None:
         return []
-    return [("pids.max", number(asked.limit), f"{asked.pointer}.limit", "")]
+    return [("pids.max", number(asked.limit or 1), f"{asked.pointer}.limit", "")]
 
 
 def io(resources: Resources) -> list[Write]:
     asked = resources.block_io
     if asked is None:
         return []
-    at = asked.pointer
-    refuse(asked.leaf_weight, f"{at}.leafWeight", "cgroup v2 has no leaf weight")
     found = []
     keys = ("rbps", "wbps", "riops", "wiops")
     for key, (_, device_number, pointer, rate) in throttles(asked, keys):
@@ -127,7 +122,6 @@ def io_weights(resources: Resources) -> list[Either]:
         return []
     weights = [("default", asked.weight, f"{asked.pointer}.weight")] if asked.weight else []
     for device in asked.weight_device:
-        refuse(device.leaf_weight, f"{device.pointer}.leafWeight", "cgroup v2 has no leaf weight")
         if device.weight:
             weights.append((f"{device.major}:{device.minor}", device.weight, device.pointer))
     return [
@@ -201,9 +195,29 @@ def number(value: int) -> str:
     return "max" if value < 0 else str(value)
 
 
-def refuse(value: object, pointer: str, why: str) -> None:
-    if value:
-        raise Failure(f"apply {pointer}", pointer, detail=why, hint="remove it, or use a host with cgroup v1")
+def ignored(resources: Resources, controller: str) -> list[str]:
+    """Pointers of what the document sets of this controller and cgroup v2 has no file for. As in runc no error: such
+    documents are written for hosts of both kinds."""
+    memory, cpu, block, network = resources.memory, resources.cpu, resources.block_io, resources.network
+    found: list[tuple[object, str]] = []
+    if controller == "memory" and memory is not None:
+        found = [
+            (memory.disable_oom_killer, f"{memory.pointer}.disableOOMKiller"),
+            (memory.swappiness is not None, f"{memory.pointer}.swappiness"),
+        ]
+    elif controller == "cpu" and cpu is not None:
+        found = [
+            (cpu.realtime_runtime, f"{cpu.pointer}.realtimeRuntime"),
+            (cpu.realtime_period, f"{cpu.pointer}.realtimePeriod"),
+        ]
+    elif controller == "io" and block is not None:
+        found = [(block.leaf_weight, f"{block.pointer}.leafWeight")]
+        found += [(device.leaf_weight, f"{device.pointer}.leafWeight") for device in block.weight_device]
+    elif controller == "net_cls" and network is not None:
+        found = [(network.class_id, f"{network.pointer}.classID")]
+    elif controller == "net_prio" and network is not None:
+        found = [(network.priorities, f"{network.pointer}.priorities")]
+    return [f"{pointer} is ignored: cgroup v2 has no such setting" for value, pointer in found if value]
 
 
 CONTROLLERS: dict[str, Callable[[Resources], list[Write]]] = {

@@ -18,39 +18,55 @@ if TYPE_CHECKING:
     from pyrunc.specs.runtime import Resources
 
     Write = tuple[str, str, str, str]  # path, value, pointer, tolerance
+    Old = tuple[str, str]  # path, value
+
+# Files with a line for each device, and what lifts a device's limit.
+KEYED = {
+    "io.max": "rbps=max wbps=max riops=max wiops=max",
+    "io.weight": "default",
+    "io.bfq.weight": "default",
+    "blkio.bfq.weight_device": "default",
+    "blkio.weight_device": "0",
+    "blkio.leaf_weight_device": "0",
+    "blkio.throttle.read_bps_device": "0",
+    "blkio.throttle.write_bps_device": "0",
+    "blkio.throttle.read_iops_device": "0",
+    "blkio.throttle.write_iops_device": "0",
+    "net_prio.ifpriomap": "0",
+    "rdma.max": "hca_handle=max hca_object=max",
+}
 
 
 def update(folders: list[str], resources: Resources) -> None:
     """Writes the limits that `resources` has to the container's cgroups, which `folders` are. Raises Failure for the
     first that cannot be set; then all are as they were."""
     writes = plan_update(folders, resources)
-    done: list[tuple[str, str]] = []
+    old = previous(writes)
     try:
-        pending = writes
-        while pending:
-            refused = _pass(pending, done)
-            if len(refused) == len(pending):
-                (path, value, pointer, _), error = refused[0]
-                raise refusal(path, value, pointer, error)
-            pending = [item for item, _ in refused]
-    except Failure:
-        for path, old in reversed(done):
-            try:
-                write(path, old or "\n")
-            except OSError:
-                pass  # nothing better is left to try
+        carry_out(writes)
+    except BaseException:
+        bring_back(old)
         raise
 
 
-def _pass(writes: list[Write], done: list[tuple[str, str]]) -> list[tuple[Write, OSError]]:
-    """Writes what the kernel takes and returns the rest; `done` gets what was there before."""
+def carry_out(writes: list[Write]) -> None:
+    """All writes, in as many passes as it takes; raises Failure, with what was written before it still written."""
+    pending = writes
+    while pending:
+        refused = _pass(pending)
+        if len(refused) == len(pending):
+            (path, value, pointer, _), error = refused[0]
+            raise refusal(path, value, pointer, error)
+        pending = [item for item, _ in refused]
+
+
+def _pass(writes: list[Write]) -> list[tuple[Write, OSError]]:
+    """Writes what the kernel takes and returns what does not fit yet."""
     refused = []
     for item in writes:
         path, value, pointer, tolerance = item
         try:
-            old = read(path)
             write(path, value)
-            done.append((path, old or ""))
         except OSError as error:
             if error.errno == ENOENT and tolerance == "missing_ok":
                 continue
@@ -58,6 +74,50 @@ def _pass(writes: list[Write], done: list[tuple[str, str]]) -> list[tuple[Write,
                 raise refusal(path, value, pointer, error) from None
             refused.append((item, error))
     return refused
+
+
+def previous(writes: list[Write]) -> list[Old]:
+    """What has to be written to get back to what is in force now, in the reverse order."""
+    found: dict[tuple[str, str], str] = {}
+    for path, value, _, _ in writes:
+        key = value.split(" ")[0] if path.rpartition("/")[2] in KEYED else ""
+        now = read(path) if (path, key) not in found else None
+        if now is not None:
+            found[path, key] = _line_of(path, key, now) if key else _writable(path, now)
+    return [(path, value) for (path, _), value in reversed(found.items())]
+
+
+def bring_back(old: list[Old]) -> None:
+    """Writes the values of `previous`, again and again while that gets further. What the kernel does not take back then
+    stays as it is: nothing better is left to try, and the error to tell is the first one."""
+    left = old
+    while left:
+        refused = []
+        for path, value in left:
+            try:
+                write(path, value)
+            except OSError:
+                refused.append((path, value))
+        if len(refused) == len(left):
+            return
+        left = refused
+
+
+def _line_of(path: str, key: str, now: str) -> str:
+    """The line of one device in a file that has a line for each; without one it has no limit."""
+    for line in now.split("\n"):
+        if line.split(" ")[0] == key:
+            return line
+    if key == "default":  # a file of older kernels with nothing but the default
+        return f"default {now}"
+    return f"{key} {KEYED[path.rpartition('/')[2]]}"
+
+
+def _writable(path: str, now: str) -> str:
+    """The content of a file in the form in which it can be written."""
+    if path.endswith("/memory.oom_control"):
+        return now.split()[1]
+    return now or "\n"
 
 
 def plan_update(folders: list[str], resources: Resources) -> list[Write]:
@@ -73,9 +133,9 @@ def plan_update(folders: list[str], resources: Resources) -> list[Write]:
         tables = (limits_v1.CONTROLLERS, limits_v2.CONTROLLERS)
         table = tables[version - 1] if controller in tables[version - 1] else tables[2 - version]
         files = table[controller](resources)
-        if controller == "io":
-            files = _weights(folder, resources) + files
-        if not files:
+        if controller in ("io", "blkio"):
+            files = _weights(folder, version, resources) + files
+        if not files or (folder is None and controller in ("net_cls", "net_prio") and _is_v2(folders)):
             continue
         if folder is None:
             raise Failure(f"update {files[0][2]}", files[0][2], detail=f"the container has no {controller} cgroup")
@@ -109,11 +169,23 @@ def files_of_controllers(resources: Resources) -> dict[str, list[str]]:
     }
 
 
-def _weights(folder: str | None, resources: Resources) -> list[Write]:
-    """blockIO weights of v2: BFQ's file where it is there, else the other."""
+def ignored(folders: list[str], resources: Resources) -> list[str]:
+    """Sentences about what a container on cgroup v2 cannot be given, and runc passes over as well."""
+    names = files_of_controllers(resources) if _is_v2(folders) else {}
+    return [sentence for name in names for sentence in limits_v2.ignored(resources, name)]
+
+
+def _is_v2(folders: list[str]) -> bool:
+    """Whether all is on cgroup v2; where both are, v1 has what v2 lacks."""
+    return bool(folders) and all(read(f"{folder}/cgroup.controllers") is not None for folder in folders)
+
+
+def _weights(folder: str | None, version: int, resources: Resources) -> list[Write]:
+    """blockIO weights: two schedulers have files of their own."""
+    either = limits_v1.blkio_weights(resources) if version == 1 else limits_v2.io_weights(resources)
     return [
         (first, value, pointer, "") if read(f"{folder}/{first}") is not None else (other, other_value, pointer, "")
-        for first, value, other, other_value, pointer in limits_v2.io_weights(resources)
+        for first, value, other, other_value, pointer in either
     ]
 
 

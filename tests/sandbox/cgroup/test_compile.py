@@ -159,8 +159,6 @@ def test_each_controller_where_it_is() -> None:
         ("io", {"blockIO": {"weight": 10}}),
         ("hugetlb", {"hugepageLimits": [{"pageSize": "1GB", "limit": 1}]}),
         ("rdma", {"rdma": {"mlx": {"hcaObjects": 1}}}),
-        ("net_cls", {"network": {"classID": 1}}),
-        ("net_prio", {"network": {"priorities": [{"name": "lo", "priority": 1}]}}),
         ("memory", {"unified": {"memory.high": "1"}}),
     ],
 )
@@ -172,6 +170,20 @@ def test_missing_controller_is_named(controller: str, asked: dict[str, Any]) -> 
     with pytest.raises(Failure, match=f"{controller}|{name}"):
         compile_cgroup(resources(**asked), "/a", empty, "id")
     assert compile_cgroup(None, "/a", empty, "id").device_program
+
+
+def test_network_is_for_v1() -> None:
+    """Classes and priorities of packets are passed over on v2 with a warning, as in runc, and an error on v1 without
+    the controller."""
+    asked = resources(network={"classID": 1, "priorities": [{"name": "lo", "priority": 1}]})
+    plan = compile_cgroup(asked, "/a", v2(), "id")
+
+    assert [text.split()[0] for text in plan.warnings] == [
+        "linux.resources.network.classID", "linux.resources.network.priorities",
+    ]  # fmt: skip
+    hybrid = Layout((Hierarchy(("cpu",), "/cg/cpu"),), Unified(("memory",), "/u"))
+    with pytest.raises(Failure, match="net_cls"):
+        compile_cgroup(asked, "/a", hybrid, "id")
 
 
 def test_unified_is_for_v2() -> None:
@@ -200,11 +212,11 @@ def test_unified_names_files(file: str) -> None:
 
 
 def test_pids_zero_on_v2() -> None:
-    """Nobody can be cloned into a cgroup that may hold no process, so init is moved there instead."""
+    """Nobody can be cloned into a cgroup that may hold no process, so it may hold one."""
     plan = compile_cgroup(resources(pids={"limit": 0}), "/a", v2(), "id")
 
-    assert (plan.into, plan.enter) == (None, ["/cg/a"])
-    assert ("/cg/a/pids.max", "0") in writes(plan)
+    assert (plan.into, plan.enter) == ("/cg/a", [])
+    assert ("/cg/a/pids.max", "1") in writes(plan)
 
 
 def test_weight_alternatives() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pyrunc.sandbox.cgroup import limits_v1, limits_v2
-from pyrunc.specs.errors import Failure, Invalid, PyruncError
+from pyrunc.specs.errors import Invalid, PyruncError
 from tests.sandbox.documents import resources
 
 MB = 1 << 20
@@ -58,13 +58,16 @@ def test_memory_nonsense(version: int, asked: dict[str, Any], message: str) -> N
 
 
 def test_memory_of_v1_alone() -> None:
-    """swappiness and disableOOMKiller exist on v1; on v2 they are errors that name them."""
+    """swappiness and disableOOMKiller exist on v1; on v2 they are passed over with a warning that names them."""
     asked = {"swappiness": 0, "disableOOMKiller": True}
 
     assert files(1, "memory", memory=asked) == [("memory.oom_control", "1"), ("memory.swappiness", "0")]
     for name, value in asked.items():
-        with pytest.raises(Failure, match=name):
-            files(2, "memory", memory={name: value})
+        assert files(2, "memory", memory={name: value}) == []
+        assert limits_v2.ignored(resources(memory={name: value}), "memory") == [
+            f"linux.resources.memory.{name} is ignored: cgroup v2 has no such setting"
+        ]
+    assert limits_v2.ignored(resources(memory={"limit": 5}), "memory") == []
     with pytest.raises(Invalid, match="0 to 100"):
         files(1, "memory", memory={"swappiness": 101})
 
@@ -106,7 +109,7 @@ def test_cpu(asked: dict[str, Any], v1: list[str], v2: list[str]) -> None:
 
 
 def test_cpu_of_v1_alone() -> None:
-    """Shares outside the kernel's range are refused on v1, as runc does; real-time limits are refused on v2."""
+    """Shares outside the kernel's range are refused on v1, as runc does; real-time limits are passed over on v2."""
     with pytest.raises(Invalid, match="maximum allowed cpu-shares is 262144"):
         files(1, "cpu", cpu={"shares": 262145})
     with pytest.raises(Invalid, match="minimum allowed cpu-shares is 2"):
@@ -114,8 +117,8 @@ def test_cpu_of_v1_alone() -> None:
     assert files(1, "cpu", cpu={"realtimePeriod": 9, "realtimeRuntime": 5}) == [
         ("cpu.rt_period_us", "9"), ("cpu.rt_runtime_us", "5"),
     ]  # fmt: skip
-    with pytest.raises(Failure, match="real-time"):
-        files(2, "cpu", cpu={"realtimeRuntime": 5})
+    assert files(2, "cpu", cpu={"realtimeRuntime": 5}) == []
+    assert len(limits_v2.ignored(resources(cpu={"realtimeRuntime": 5, "realtimePeriod": 9}), "cpu")) == 2
 
 
 @pytest.mark.parametrize("version", [1, 2])
@@ -126,23 +129,26 @@ def test_cpuset(version: int) -> None:
 
 @pytest.mark.parametrize("version", [1, 2])
 @pytest.mark.parametrize(
-    ("asked", "value"), [({"limit": 3}, "3"), ({"limit": 0}, "0"), ({"limit": -1}, "max"), ({}, None)]
+    ("asked", "value"), [({"limit": 3}, "3"), ({"limit": 0}, "1"), ({"limit": -1}, "max"), ({}, None)]
 )
 def test_pids(version: int, asked: dict[str, int], value: str | None) -> None:
-    """Absent is untouched, zero is zero, minus one is no limit."""
+    """Absent is untouched, zero lets nothing fork, minus one is no limit."""
     assert files(version, "pids", pids=asked) == ([] if value is None else [("pids.max", value)])
 
 
 def test_block_io() -> None:
-    """Throttles by device; BFQ's weights on v1; the rate 0 is no limit."""
+    """Throttles by device; on v1 weights for CFQ or BFQ; the rate 0 is no limit."""
     asked = {
         "throttleReadBpsDevice": [{"major": 8, "minor": 0, "rate": 100}],
         "throttleWriteIOPSDevice": [{"major": 8, "minor": 1, "rate": 0}],
     }
     weights = {"weight": 100, "weightDevice": [{"major": 8, "minor": 0, "weight": 20}]}
 
+    assert [item[:4] for item in limits_v1.blkio_weights(resources(blockIO=weights))] == [
+        ("blkio.weight", "100", "blkio.bfq.weight", "100"),
+        ("blkio.weight_device", "8:0 20", "blkio.bfq.weight_device", "8:0 20"),
+    ]  # fmt: skip
     assert files(1, "blkio", blockIO={**asked, **weights}) == [
-        ("blkio.bfq.weight", "100"), ("blkio.bfq.weight_device", "8:0 20"),
         ("blkio.throttle.read_bps_device", "8:0 100"), ("blkio.throttle.write_iops_device", "8:1 0"),
     ]  # fmt: skip
     assert files(2, "io", blockIO=asked) == [("io.max", "8:0 rbps=100"), ("io.max", "8:1 wiops=max")]
@@ -151,14 +157,14 @@ def test_block_io() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("asked", [{"leafWeight": 10}, {"weightDevice": [{"major": 8, "minor": 0, "leafWeight": 10}]}])
-def test_leaf_weight(asked: dict[str, Any]) -> None:
-    """Leaf weights went with the scheduler that had them: an error that names them."""
-    with pytest.raises(Failure, match="leafWeight"):
-        files(1, "blkio", blockIO=asked)
-    with pytest.raises(Failure, match="leafWeight"):
-        files(2, "io", blockIO=asked)
-        limits_v2.io_weights(resources(blockIO=asked))
+def test_leaf_weight() -> None:
+    """Leaf weights are written on v1, whose kernel may know them, and passed over on v2, which never does."""
+    asked = {"leafWeight": 10, "weightDevice": [{"major": 8, "minor": 0, "leafWeight": 20}]}
+
+    assert files(1, "blkio", blockIO=asked) == [("blkio.leaf_weight", "10"), ("blkio.leaf_weight_device", "8:0 20")]
+    assert files(2, "io", blockIO=asked) == []
+    assert limits_v2.io_weights(resources(blockIO=asked)) == []
+    assert len(limits_v2.ignored(resources(blockIO=asked), "io")) == 2
 
 
 def test_hugepages() -> None:

@@ -1,0 +1,113 @@
+"""`update`: new limits for a container that lives, in force and remembered, or nothing changed at all.
+
+What was in force before is written down in the container's folder (`update`) until all is done. Whoever finds that
+note, because a command was killed between two writes, first goes back to what it says.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from typing import Any
+
+from pyrunc.bundle import read_config
+from pyrunc.manage import NOT_RUNNING, PATIENCE, lock, status_when_locked
+from pyrunc.sandbox.cgroup.update import bring_back, carry_out, ignored, plan_update, previous
+from pyrunc.specs.decode import Node, decode
+from pyrunc.specs.errors import PyruncError
+from pyrunc.specs.rules import check_update
+from pyrunc.specs.runtime import Resources
+from pyrunc.store import Folder, Store
+
+Json = dict[str, Any]
+
+NOTE = "update"
+# What can end us by a person's hand between two writes; SIGKILL is what the note is for.
+SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+
+
+def update(root: str, id: str, resources: Json) -> list[str]:
+    """Changes the limits of the container to those of an object like linux.resources. What it leaves out stays as it
+    is; device rules always do. Returns warnings."""
+    changes = {name: value for name, value in resources.items() if name != "devices"}
+    check_update(Resources(Node(changes)))
+    store = Store(root)
+    folder = lock(store, id, PATIENCE)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        record = store.load(id)
+        if status_when_locked(store, record) not in ("created", "running", "paused"):
+            raise PyruncError(NOT_RUNNING)
+        _finish(folder)
+        config = decode(read_config(f"{folder.path}/config.json"))
+        linux = config.setdefault("linux", {})
+        linux["resources"] = merged(linux.get("resources") or {}, changes)
+        asked = Resources(Node(with_memory(changes, linux["resources"])))
+        check_update(asked)
+        _change(folder, record.cgroups, asked, config)
+        return ignored(record.cgroups, asked)
+    finally:
+        folder.close()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _change(folder: Folder, cgroups: list[str], asked: Resources, config: Json) -> None:
+    writes = plan_update(cgroups, asked)
+    old = previous(writes)
+    with open(f"{folder.path}/config.json", encoding="utf-8", errors="surrogateescape") as file:
+        note = {"limits": old, "config": file.read()}
+    folder.write(NOTE, json.dumps(note).encode())
+    try:
+        carry_out(writes)
+        folder.write("config.json", json.dumps(config).encode())
+    except BaseException:
+        _finish(folder)
+        raise
+    os.unlink(NOTE, dir_fd=folder.fd)
+
+
+def _finish(folder: Folder) -> None:
+    """Goes back to what an `update` that has not come to its end had found."""
+    try:
+        with open(f"{folder.path}/{NOTE}", encoding="utf-8") as file:
+            note = json.load(file)
+    except FileNotFoundError:
+        return
+    bring_back([(path, value) for path, value in note["limits"]])
+    folder.write("config.json", note["config"].encode("utf-8", "surrogateescape"))
+    os.unlink(NOTE, dir_fd=folder.fd)
+
+
+def merged(old: Json, new: Json) -> Json:
+    """`old` with what `new` sets, at any depth. Entries of lists that have a key of their own (a device's number, a
+    page size, an interface's name) replace their like."""
+    found = dict(old)
+    for name, value in new.items():
+        if isinstance(value, dict):
+            found[name] = merged(found.get(name) or {}, value)
+        elif isinstance(value, list) and all(isinstance(entry, dict) for entry in value):
+            entries = {_key(entry): entry for entry in found.get(name) or []}
+            for entry in value:
+                entries[_key(entry)] = {**entries.get(_key(entry), {}), **entry}
+            found[name] = list(entries.values())
+        elif value is not None:
+            found[name] = value
+    return found
+
+
+def _key(entry: Json) -> tuple[Any, ...]:
+    return tuple(entry.get(name) for name in ("major", "minor", "pageSize", "name"))
+
+
+def with_memory(changes: Json, now: Json) -> Json:
+    """The changes with the other half of memory and swap, because `swap` counts both: the limit of one moves the
+    other's file. Memory without limit frees swap, unless that is given too."""
+    memory = changes.get("memory") or {}
+    limit, swap = memory.get("limit"), memory.get("swap")
+    if limit is None and swap is None:
+        return changes
+    if limit == -1 and swap is None:
+        now["memory"].pop("swap", None)
+    both = {name: now["memory"][name] for name in ("limit", "swap") if name in now["memory"]}
+    return {**changes, "memory": {**memory, **both}}
