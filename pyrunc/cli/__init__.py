@@ -128,7 +128,10 @@ def make_context(log: Log, given: Given) -> Context:
     rootless = given.text("rootless", "auto")
     if rootless not in ("true", "false", "auto"):
         raise PyruncError(f"invalid value for --rootless: {rootless}", hint="true, false or auto")
-    return Context(log=log, root=root, systemd_cgroup=given.switch("systemd-cgroup"), rootless=rootless)
+    systemd = given.switch("systemd-cgroup")
+    return Context(
+        log=log, root=root, root_given=bool(given.text("root")), systemd_cgroup=systemd, rootless=rootless
+    )  # fmt: skip
 
 
 def fail(attempt: Attempt, message: str, hint: str | None) -> int:

@@ -25,13 +25,22 @@ GLOBAL_FLAGS: tuple[Flag, ...] = (
 
 
 class Context:
-    """The global flags."""
+    """The global flags. `root_given`: the caller names the folder himself."""
 
-    __slots__ = ("log", "root", "rootless", "systemd_cgroup")
+    __slots__ = ("log", "root", "root_given", "rootless", "systemd_cgroup")
 
-    def __init__(self, *, log: Log, root: str, systemd_cgroup: bool = False, rootless: str = "auto") -> None:
+    def __init__(
+        self,
+        *,
+        log: Log,
+        root: str,
+        root_given: bool = False,
+        systemd_cgroup: bool = False,
+        rootless: str = "auto",
+    ) -> None:
         self.log = log
         self.root = root
+        self.root_given = root_given
         self.systemd_cgroup = systemd_cgroup
         self.rootless = rootless
 

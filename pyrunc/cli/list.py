@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import posix
+from errno import ENOENT
+
 from pyrunc.cli.context import show
 from pyrunc.cli.options import SWITCH, TEXT, Command
-from pyrunc.specs.errors import PyruncError
+from pyrunc.specs.errors import Failure, PyruncError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,6 +35,8 @@ def run(context: Context, given: Given) -> int:
     form = given.text("format", "table")
     if form not in ("table", "json"):
         raise PyruncError("invalid format option", hint="table or json")
+    if context.root_given and not posix.access(context.root, posix.F_OK):
+        raise Failure(f"list {context.root}", number=ENOENT, hint="--root names a folder that is not there")
     found, warnings = manage.containers(context.root)
     if given.switch("quiet"):
         show("".join(f"{one.record.id}\n" for one in found))
