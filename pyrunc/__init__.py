@@ -10,9 +10,10 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyrunc.lifecycle import create, execute, plan_for, run, start
-    from pyrunc.manage import containers, delete, kill, pause, processes, resume, state, update
+    from pyrunc.manage import containers, delete, kill, pause, processes, resume, state
     from pyrunc.options import CreateOptions, ExecOptions
     from pyrunc.specs.errors import Failure, Invalid, PyruncError
+    from pyrunc.update import update
     from pyrunc.version import VERSION as __version__
 
 __all__ = [
@@ -39,8 +40,9 @@ __all__ = [
 
 _HOMES = {
     "pyrunc.lifecycle": ("create", "execute", "plan_for", "run", "start"),
-    "pyrunc.manage": ("containers", "delete", "kill", "pause", "processes", "resume", "state", "update"),
+    "pyrunc.manage": ("containers", "delete", "kill", "pause", "processes", "resume", "state"),
     "pyrunc.options": ("CreateOptions", "ExecOptions"),
+    "pyrunc.update": ("update",),
     "pyrunc.specs.errors": ("Failure", "Invalid", "PyruncError"),
 }
 

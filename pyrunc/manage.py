@@ -1,7 +1,7 @@
-"""What can be done with containers that exist: signals, the freezer, limits, and their end. Hot path (kill, delete).
+"""What can be done with containers that exist: signals, the freezer, and their end. Hot path (kill, delete).
 
 Each function is one command without its command line: it returns values and raises PyruncError. Must not print.
-Making and starting containers is `lifecycle.py`'s.
+Making and starting containers is `lifecycle.py`'s, changing their limits `update.py`'s.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from pyrunc.store import Busy, NoContainer, Store, start_time
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyrunc.record import Record
-    from pyrunc.specs.runtime import Resources
     from pyrunc.specs.sections import Hook
     from pyrunc.store import Folder
 
@@ -83,7 +82,7 @@ def delete(root: str, id: str, force: bool = False) -> list[str]:
     `create` or an interrupted `delete` has left. Returns warnings: failing poststop hooks stop nothing."""
     store = Store(root)
     try:
-        folder = _lock(store, id, PATIENCE if force else 0.0)
+        folder = lock(store, id, PATIENCE if force else 0.0)
     except NoContainer:
         if force:
             return []
@@ -124,18 +123,6 @@ def processes(root: str, id: str) -> list[int]:
     return pids(record.cgroups)
 
 
-def update(root: str, id: str, resources: Resources) -> None:
-    """Changes the limits of the container. What `resources` leaves out stays as it is."""
-    record, status = state(root, id)
-    if status not in ("created", "running", "paused"):
-        raise PyruncError(NOT_RUNNING)
-    from pyrunc.sandbox.cgroup.update import update as update_cgroups
-    from pyrunc.specs.rules import check_update
-
-    check_update(resources)
-    update_cgroups(record.cgroups, resources)
-
-
 def _delete(store: Store, folder: Folder, id: str, force: bool) -> list[str]:
     try:
         record = store.load(id)
@@ -149,7 +136,7 @@ def _delete(store: Store, folder: Folder, id: str, force: bool) -> list[str]:
             raise
         folder.remove()
         return []
-    status = _status(store, record)
+    status = status_when_locked(store, record)
     if status == "created" or (force and status != "stopped"):
         _end(record)
     elif status != "stopped":
@@ -160,8 +147,8 @@ def _delete(store: Store, folder: Folder, id: str, force: bool) -> list[str]:
     return warnings + _run_poststop(hooks, record)
 
 
-def _lock(store: Store, id: str, patience: float) -> Folder:
-    """The lock of a container's folder, so that nobody creates, starts or deletes it meanwhile."""
+def lock(store: Store, id: str, patience: float) -> Folder:
+    """The lock of a container's folder, so that nobody creates, starts, updates or deletes it meanwhile."""
     deadline = time.monotonic() + patience
     while True:
         try:
@@ -172,7 +159,7 @@ def _lock(store: Store, id: str, patience: float) -> Folder:
         time.sleep(0.01)
 
 
-def _status(store: Store, record: Record) -> str:
+def status_when_locked(store: Store, record: Record) -> str:
     """The status while we hold the lock ourselves: whoever was creating it has gone."""
     return store.status(record) if record.pid else "stopped"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyrunc.cli.options import TEXT, Command
+from pyrunc.cli.options import NUMBER, TEXT, Command
 from pyrunc.specs.errors import Failure, PyruncError
 
 TYPE_CHECKING = False
@@ -20,7 +20,7 @@ COMMAND = Command(
     maximum=1,
     flags=(
         ("resources, r", TEXT, "file with an object like linux.resources of config.json, - for standard input"),
-        ("blkio-weight", TEXT, "share of block I/O, 10 to 1000"),
+        ("blkio-weight", NUMBER, "share of block I/O, 10 to 1000"),
         ("cpu-period", TEXT, "microseconds of the period that the quota is for"),
         ("cpu-quota", TEXT, "microseconds of CPU time in a period, -1 for no limit"),
         ("cpu-burst", TEXT, "microseconds of unused quota that may be saved up"),
@@ -35,7 +35,7 @@ COMMAND = Command(
         ("memory-swap", TEXT, "bytes of memory and swap together; -1 for no limit"),
         ("kernel-memory", TEXT, ""),  # the kernel has given these two up
         ("kernel-memory-tcp", TEXT, ""),
-        ("pids-limit", TEXT, "number of processes; -1 for no limit"),
+        ("pids-limit", NUMBER, "number of processes; -1 for no limit"),
         ("l3-cache-schema", TEXT, ""),
         ("mem-bw-schema", TEXT, ""),
     ),
@@ -66,15 +66,14 @@ UNITS = "kmgtp"
 
 
 def run(context: Context, given: Given) -> int:
-    from pyrunc import manage
-    from pyrunc.specs.decode import Node
-    from pyrunc.specs.runtime import Resources
+    from pyrunc.update import update
 
     for name in ("l3-cache-schema", "mem-bw-schema"):
         if given.has(name):
             raise PyruncError(f"--{name} is not supported by this version")
-    value = read_resources(given.text("resources")) if given.has("resources") else from_flags(given)
-    manage.update(context.root, given.arguments[0], Resources(Node(value)))
+    value = read_resources(given.text("resources")) if given.text("resources") else from_flags(given)
+    for warning in update(context.root, given.arguments[0], value):
+        context.log.warning(warning)
     for name in ("kernel-memory", "kernel-memory-tcp"):
         if given.has(name):
             context.log.warning(f"--{name} has no effect: Linux has no such limit any more")
@@ -82,7 +81,7 @@ def run(context: Context, given: Given) -> int:
 
 
 def read_resources(path: str) -> dict[str, Any]:
-    """A document with resources. Its device rules are left out: an update does not touch devices."""
+    """A document with resources."""
     import sys
 
     from pyrunc.specs.decode import decode
@@ -98,7 +97,6 @@ def read_resources(path: str) -> dict[str, Any]:
     value = decode(data)
     if not isinstance(value, dict):
         raise PyruncError(f"{path}: an object with resources is needed")
-    value.pop("devices", None)
     return value
 
 
@@ -107,7 +105,7 @@ def from_flags(given: Given) -> dict[str, Any]:
     value: dict[str, dict[str, int | str]] = {}
     for table, convert in ((NUMBERS, number), (SIZES, size), (TEXTS, text)):
         for name, (group, member) in table.items():
-            if given.has(name):
+            if given.text(name):  # an empty text stands for a flag that was not given, as in runc
                 value.setdefault(group, {})[member] = convert(name, given.text(name))
     return value
 

@@ -377,8 +377,7 @@ def test_pause_without_a_cgroup(store: Store, keep: Keep, sleeper: Sleeper) -> N
 
 def test_pause_stopped(store: Store, keep: Keep) -> None:
     """What has ended can be neither paused nor resumed nor limited."""
-    from pyrunc.specs.decode import Node
-    from pyrunc.specs.runtime import Resources
+    from pyrunc.update import update
 
     keep("box", pid=1, start=1)
     with pytest.raises(PyruncError, match=r"^container not running$"):
@@ -386,7 +385,7 @@ def test_pause_stopped(store: Store, keep: Keep) -> None:
     with pytest.raises(PyruncError, match=r"^container not paused$"):
         manage.resume(store.root, "box")
     with pytest.raises(PyruncError, match=r"^container not running$"):
-        manage.update(store.root, "box", Resources(Node({"pids": {"limit": 1}})))
+        update(store.root, "box", {"pids": {"limit": 1}})
 
 
 def test_processes(store: Store, keep: Keep, sleeper: Sleeper, cgroup: MakeCgroup) -> None:
