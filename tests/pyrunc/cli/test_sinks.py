@@ -62,5 +62,6 @@ def test_file(pyrunc: Pyrunc, tmp_path: Path) -> None:
 def test_level(pyrunc: Pyrunc) -> None:
     """--log-level is one of three."""
     assert "invalid log-level: loud" in pyrunc("list", globals=("--log-level", "loud")).err
+    pyrunc.root.mkdir()
     for level in ("error", "warning", "debug"):
         assert pyrunc("list", globals=("--log-level", level)).code == 0
