@@ -13,6 +13,7 @@ from pyrunc.bundle import load_bundle
 from pyrunc.options import check_console
 from pyrunc.record import Record, json_object, timestamp
 from pyrunc.sandbox.compile.create import Request, compile_create
+from pyrunc.sandbox.compile.filesystem import mounts_on_host
 from pyrunc.sandbox.facts import read_facts
 from pyrunc.sandbox.launch import Launch
 from pyrunc.specs.errors import Failure, PyruncError
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from pyrunc.options import CreateOptions, ExecOptions
     from pyrunc.sandbox.facts import Facts
     from pyrunc.sandbox.plan import Operation, Plan
-    from pyrunc.specs.runtime import Spec
     from pyrunc.store import Folder
 
 SIGKILL = 9
@@ -244,7 +244,7 @@ class Creation:
         return Record(
             id=id, oci_version=spec.oci_version, bundle=bundle.path, rootfs=bundle.rootfs, created=timestamp(),
             annotations=json_object(spec.annotations), freezer=self.plan.freezer, cgroups=self.plan.folders,
-            needs=_needs(spec) + (["notify"] if self.notifies else []),
+            needs=_needs(bundle) + (["notify"] if self.notifies else []),
         )  # fmt: skip
 
     def _fail(self, error: BaseException) -> NoReturn:
@@ -272,6 +272,10 @@ class Creation:
             except (ProcessLookupError, ChildProcessError):
                 pass
         self._remove_cgroups()
+        if mounts_on_host(self.bundle.spec):
+            from pyrunc.host_mounts import unmount
+
+            unmount(self.record.rootfs, self.record.needs)
         if "poststop" in self.record.needs:
             self._poststop()
         if self.options.pid_file and launch.pid:
@@ -304,7 +308,8 @@ class Creation:
         run_every_hook("poststop", hooks.poststop if hooks else (), self.record, "stopped")
 
 
-def _needs(spec: Spec) -> list[str]:
+def _needs(bundle: Bundle) -> list[str]:
+    spec = bundle.spec
     needs = []
     if spec.hooks is not None:
         if spec.hooks.poststart:
@@ -313,6 +318,10 @@ def _needs(spec: Spec) -> list[str]:
             needs.append("poststop")
     if not any(item.type == "pid" and not item.path for item in spec.linux.namespaces):
         needs.append("shared-pidns")
+    if mounts_on_host(spec):
+        from pyrunc.host_mounts import need
+
+        needs.append(need(bundle.rootfs))
     return needs
 
 

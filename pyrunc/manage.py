@@ -143,6 +143,10 @@ def _delete(store: Store, folder: Folder, id: str, force: bool) -> list[str]:
         raise PyruncError(f"cannot delete container {id} that is not stopped: {status}")
     hooks, warnings = _poststop_hooks(folder, record)
     warnings += _remove_cgroups(record, force)
+    if any(word.startswith("mounted-on=") for word in record.needs):
+        from pyrunc.host_mounts import unmount
+
+        unmount(record.rootfs, record.needs)
     folder.remove()
     return warnings + _run_poststop(hooks, record)
 

@@ -211,7 +211,7 @@ WORDS: dict[str, Callable[[Fields], str]] = {
     "domainname": lambda v: f"set domainname {v['name']!r}",
     "open_null": lambda v: f"open the host's /dev/null -> {v['null']}",
     "propagate_root": lambda v: f"make / {_propagation(v['flags'])}",
-    "open_root": lambda v: f"open root file system {v['path']}",
+    "open_root": lambda v: f"open root file system {v['path']}{' as a mount' if v['mount'] else ''}",
     "mount": lambda v: f"mount {v['type']} on {v['target']}{_options(v)}",
     "mount_legacy": lambda v: f"mount {v['type']} on {v['target']} ({_bits(v['flags'], MOUNT_FLAGS)},{v['data']})",
     "bind": lambda v: (

@@ -12,6 +12,7 @@ from _signal import strsignal
 
 from pyrunc.sandbox import protocol
 from pyrunc.sandbox.describe import describe
+from pyrunc.sandbox.operations import fields
 from pyrunc.sandbox.protocol import detail_of
 from pyrunc.specs.errors import Failure, PyruncError
 
@@ -43,6 +44,7 @@ WORDS = {
 }
 # After these the text is a name, after the others somebody's words.
 NAMED = (protocol.DETAIL_OPTION, protocol.DETAIL_SOURCE, protocol.DETAIL_TARGET, protocol.DETAIL_ID_MAP)
+MOUNTING = ("mount", "mount_legacy", "bind", "remount")
 HINTS = {
     ("spawn", errno.EPERM): "creating these namespaces takes root or a user namespace (add one to linux.namespaces)",
     ("spawn", errno.ENOSPC): "a limit of namespaces or pids is reached: see /proc/sys/user and the cgroup's pids.max",
@@ -62,7 +64,7 @@ HINTS = {
     ("mount", errno.EBUSY): "the file system is in use with other options",
     ("bind", errno.ENOENT): "the source does not exist",
     ("bind", errno.EINVAL): "a file goes on a file only, and a folder on a folder",
-    ("bind", errno.EPERM): "the source's mount is locked or not ours",
+    ("bind", errno.EPERM): "the host has locked these flags for user namespaces, or the mount is not ours",
     ("bind_device", errno.ENOENT): "in a user namespace a device is the host's node of the same path, bound",
     ("open_console", errno.ENOENT): "mount a devpts on /dev/pts",
     ("mknod", errno.EPERM): "device nodes need root of the machine; in a user namespace they are bound",
@@ -90,6 +92,16 @@ HINTS = {
 }
 
 
+class MountFailure(Failure):
+    """A mount of the document failed; in front stand runc's words, which engines and scripts know."""
+
+    source = target = ""
+
+    def __str__(self) -> str:
+        words = f'error during container init: error mounting "{self.source}" to rootfs at "{self.target}": '
+        return self.prefix + words + super().__str__()[len(self.prefix) :]
+
+
 def explain(operation: Operation, number: int, b: int, text: str) -> PyruncError:
     """The failure of `operation`: errno `number` (0: the launcher refused), detail and its number in `b`, text of the
     kernel or of a program."""
@@ -98,9 +110,14 @@ def explain(operation: Operation, number: int, b: int, text: str) -> PyruncError
         return program_failure(str(operation.values[0]), operation.pointer, number, detail, text)
     if operation.name == "hook":
         return hook_failure(operation.pointer, f"run hook {operation.values[1]!r}", number, detail, own, text)
-    failure = Failure(
+    kind = MountFailure if operation.name in MOUNTING else Failure
+    failure = kind(
         describe(operation), operation.pointer, number, _words(detail, text), HINTS.get((operation.name, number))
     )
+    if isinstance(failure, MountFailure):
+        names = [name for _, name in fields(operation.name)]
+        failure.target = str(operation.values[names.index("target")])
+        failure.source = str(operation.values[names.index("source")]) if "source" in names else ""
     if operation.name == "exec":
         return exec_failure(operation.pointer, number, text)
     return failure

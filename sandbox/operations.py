@@ -19,12 +19,15 @@ PHASES = ("join", "spawn", "identity", "isolate", "mounts", "hooks", "rootfs", "
 TOLERANCES = {
     "missing_ok": 1,        # the object may be absent (ENOENT, ENOTDIR): nothing is done then
     "exists_ok": 2,         # the object may be there already, if it is what was asked for
-    "later_ok": 4,          # join: EPERM here is retried by the operation of the same slot after `spawn`
+    "later_ok": 4,          # join: EPERM here is retried by the `join_late` of the same slot
     "denied_ok": 8,         # EPERM or EACCES is passed over; a later operation tries again or it does not matter
     "if_denied": 16,        # acts only if the earlier operation of this kind was denied
     "inherit_mode": 32,     # mount: a tmpfs takes the mode of the folder that it covers
     "ordinary_folder": 64,  # mount, bind: the target must be a folder reached by no symbolic link (/proc, /sys)
     "procfs_only": 512,     # bind: the source must be a whole procfs (/proc)
+    "source_link": 1024,    # bind: a source that is a symbolic link is bound itself
+    "target_link": 2048,    # bind: so is a target covered itself
+    "copy_link": 4096,      # bind: a source that is a symbolic link is made anew at the target
     "keep_env": 128,        # hook: the process's environment, not an empty one
     "unsupported_ok": 256,  # ENOSYS, EINVAL or EOPNOTSUPP is passed over
 }
@@ -39,7 +42,7 @@ OPERATIONS = {
     "raise_rlimit": (2, "join", "u:resource u:soft u:hard"),        # only ever raises; `rlimit` sets the final value
     "attach_devices": (3, "join", "i:cgroup b:program"),            # BPF_PROG_TYPE_CGROUP_DEVICE, replaces ours
     "join": (4, None, "i:namespace u:flags"),                       # setns on a namespace fd or a pidfd
-    "join_late": (5, "identity", "i:namespace u:flags"),            # only if the `join` of that slot was put off
+    "join_late": (5, None, "i:namespace u:flags"),                  # only if the `join` of that slot was put off
     "opener": (6, "join", ""),                                      # stays, to open the sources of binds with its rights
     "spawn": (8, "spawn", "u:flags i:cgroup"),                      # clone3; cgroup slot -1: none. init goes on from here
     # -- init, still on the host's file system -------------------------------------------------------------------
@@ -56,7 +59,7 @@ OPERATIONS = {
     "domainname": (16, "isolate", "s:name"),
     "open_null": (17, "isolate", "o:null"),                         # host's /dev/null, checked to be 1:3
     "propagate_root": (18, "isolate", "u:flags"),                   # MS_SLAVE|MS_REC ... on /
-    "open_root": (19, "mounts", "s:path"),                          # rootfs bound on itself, private parent
+    "open_root": (19, "mounts", "u:mount s:path"),                  # mount: rootfs bound on itself, private
     "mount": (20, "mounts", "o:mount u:attr u:propagation s:target s:type s:source l:options"),
     "mount_legacy": (21, "mounts", "u:flags u:propagation s:target s:type s:source s:data"),
     # id_map: slot of a user namespace. drop: flags cleared without being named, unless the kernel has locked them

@@ -40,7 +40,13 @@ def root(plan: Plan, spec: Spec, rootfs: str, flags: int) -> None:
     # The host's /dev/null: after / has left the host's peer groups, or a mask over a mask would propagate to the host;
     # before any mount of the image can stand in for it (CVE-2025-31133).
     plan.init.append(op("open_null", "", "null"))
-    plan.init.append(op("open_root", "root.path", rootfs))
+    own = flags & CLONE_FLAGS["mount"] or mounts_on_host(spec)
+    plan.init.append(op("open_root", "root.path", int(bool(own)), rootfs))
+
+
+def mounts_on_host(spec: Spec) -> bool:
+    """Whether the document's mounts are made in the caller's own mount namespace; somebody has to take them away."""
+    return bool(spec.mounts) and not any(item.type == "mount" for item in spec.linux.namespaces)
 
 
 def _root_propagation(spec: Spec) -> tuple[int, int]:
@@ -119,8 +125,11 @@ def protect(plan: Plan, spec: Spec, deferred: list[tuple[str, str]], flags: int)
         init.append(op("set_attr", pointer, slot, RDONLY, 0, 0, phase="rootfs"))
     for index, path in enumerate(linux.readonly_paths):
         init.append(op("readonly", f"linux.readonlyPaths[{index}]", path, tolerate="missing_ok"))
+    masked = set()
     for index, path in enumerate(linux.masked_paths):
-        init.append(op("mask", f"linux.maskedPaths[{index}]", "null", path, tolerate="missing_ok"))
+        if path not in masked:  # one cover is enough
+            init.append(op("mask", f"linux.maskedPaths[{index}]", "null", path, tolerate="missing_ok"))
+            masked.add(path)
     if (linux.masked_paths or linux.readonly_paths) and not any(item.type == "mount" for item in linux.namespaces):
         raise Invalid("masked and read-only paths need a mount namespace", "linux.maskedPaths")
     kind, recursive = _root_propagation(spec)

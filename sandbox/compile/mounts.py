@@ -33,7 +33,12 @@ PROPAGATION = {"private": 0x40000, "shared": 0x100000, "slave": 0x80000, "unbind
 # Options of the file system's super block that fsconfig(2) knows, and those that only take them back.
 SUPER = {"sync": "sync", "dirsync": "dirsync", "lazytime": "lazytime", "mand": "mand"}
 SUPER_CLEAR = {"async": "sync", "nolazytime": "lazytime", "nomand": "mand"}
-IGNORED = {"defaults", "silent", "loud", "noiversion", "bind", "rbind", "remount", "tmpcopyup"}
+IGNORED = {
+    "defaults", "silent", "loud", "noiversion", "bind", "rbind", "remount", "tmpcopyup", "rsync", "rasync", "rdirsync",
+    "rmand", "rnomand",
+}  # fmt: skip
+# crun's own options for binds, and what they are called in a plan.
+LINKS = {"src-nofollow": "source_link", "dest-nofollow": "target_link", "copy-symlink": "copy_link"}
 # Types whose super block is shared or virtual: only the mount is made read-only.
 VIRTUAL = {"proc", "sysfs", "tmpfs", "devpts", "mqueue", "cgroup", "cgroup2", "ramfs", "devtmpfs"}
 # Below /proc nothing may be mounted but these, and /proc itself only by procfs or a bind of it (CVE-2019-16884).
@@ -46,13 +51,14 @@ PROC_ALLOWED = {
 class Options:
     """What the options of one mount come to."""
 
-    __slots__ = ("clear", "data", "id_map", "iversion", "named", "propagation", "rec_clear", "rec_set", "set")
+    __slots__ = ("clear", "data", "id_map", "iversion", "links", "named", "propagation", "rec_clear", "rec_set", "set")
 
     def __init__(self, mount: Mount) -> None:
         self.set = self.clear = self.rec_set = self.rec_clear = self.propagation = 0
         self.iversion = False
         self.named = False  # some flag is set or cleared by name
         self.id_map = ""  # the option that asks for it
+        self.links = ""  # what is not followed
         self.data: list[str] = []
         for option in mount.options:
             self._add(option)
@@ -79,6 +85,8 @@ class Options:
             self.iversion = True
         elif option.partition("=")[0] in ("idmap", "ridmap"):
             self.id_map = option
+        elif option in LINKS:
+            self.links += f" {LINKS[option]}"
         elif option not in IGNORED and option:
             self.data += [item for item in option.split(",") if item]
 
@@ -88,8 +96,6 @@ def mounts(plan: Plan, spec: Spec, facts: Facts, rootfs: str, flags: int) -> lis
     deferred: list[tuple[str, str]] = []
     entered = not any(item.name == "enter_cgroups" for item in plan.host)
     for index, mount in enumerate(spec.mounts):
-        if not flags & CLONE_FLAGS["mount"] and not any(n.type == "mount" for n in spec.linux.namespaces):
-            raise Invalid("mounts need a mount namespace", mount.pointer, "add one to linux.namespaces")
         options = Options(mount)
         target = inside(rootfs, normal(mount.destination))
         if mount.type in ("cgroup", "cgroup2") and not is_bind(mount):
@@ -165,6 +171,7 @@ def _bind(
         from pyrunc.sandbox.compile.id_mapped import id_map
 
         slot, map_all = id_map(plan, spec, facts, mount, options.id_map)
+    tolerate += options.links
     if target == "/proc":
         tolerate += " procfs_only"
     on, off, drop = bind_flags(mount, options) if options.named else (0, 0, 0)

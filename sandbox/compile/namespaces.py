@@ -20,8 +20,8 @@ CLONE_FLAGS = {
     "user": 0x10000000, "mount": 0x00020000, "pid": 0x20000000, "network": 0x40000000, "uts": 0x04000000,
     "ipc": 0x08000000, "cgroup": 0x02000000, "time": 0x00000080,
 }  # fmt: skip
-# The order of joins: user first, because it gives the rights for the others; mount last, because paths change with it.
-JOIN_ORDER = ("user", "network", "ipc", "uts", "cgroup", "time", "pid", "mount")
+# The order of joins: user last, because nobody comes back from it with the rights that the others may take.
+JOIN_ORDER = ("network", "ipc", "uts", "cgroup", "time", "pid", "mount", "user")
 
 
 def namespaces(plan: Plan, spec: Spec, facts: Facts, cgroup_slot: str, entered: Sequence[str]) -> int:
@@ -58,27 +58,29 @@ def namespaces(plan: Plan, spec: Spec, facts: Facts, cgroup_slot: str, entered: 
     if new & CLONE_FLAGS["user"] or any(kind == "user" for kind, _, _ in joined):
         if not linux.uid_mappings or any(entry.container_id == 0 for entry in linux.uid_mappings):
             plan.init.append(op("become_root", "linux.uidMappings"))
-    for slot, flag, pointer in late:
-        plan.init.append(op("join_late", pointer, slot, flag))
+    plan.init += [op("join_late", *item, phase="identity") for item in late]
     return new
 
 
-def _join(plan: Plan, joined: list[tuple[str, str, str]], new: int) -> list[tuple[str, int, str]]:
-    """Joins by path. With a new user namespace the rights may exist only after it: those joins are tried on both
-    sides."""
-    late = []
-    by_type = {kind: (path, pointer) for kind, path, pointer in joined}
+def _join(plan: Plan, joined: list[tuple[str, str, str]], new: int) -> list[tuple[str, str, int]]:
+    """Joins by path. The right to it may exist only inside a user namespace, or only outside: those joins are tried on
+    both sides. Returns what is left to try inside a new one."""
+    by_type = {kind: (f"{kind}.namespace", path, pointer) for kind, path, pointer in joined}
+    late: list[tuple[str, str, int]] = []
     for kind in JOIN_ORDER:
         if kind not in by_type:
             continue
-        path, pointer = by_type[kind]
-        slot = f"{kind}.namespace"
+        slot, path, pointer = by_type[kind]
         flag = CLONE_FLAGS[kind]
         plan.host.append(host("open_namespace", pointer, slot, flag, path))
-        put_off = bool(new & CLONE_FLAGS["user"]) and kind not in ("pid", "time")
+        if kind == "user":
+            plan.init.append(op("join", pointer, slot, flag, phase="join"))
+            plan.init += [op("join_late", *item, phase="join") for item in late]
+            return []
+        put_off = "user" in by_type or (new & CLONE_FLAGS["user"] and kind not in ("pid", "time"))
         plan.init.append(op("join", pointer, slot, flag, phase="join", tolerate="later_ok" if put_off else ""))
         if put_off:
-            late.append((slot, flag, pointer))
+            late.append((pointer, slot, flag))
     return late
 
 

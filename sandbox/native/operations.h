@@ -100,12 +100,15 @@ enum tolerance {
     INHERIT_MODE = 32,
     ORDINARY_FOLDER = 64,
     PROCFS_ONLY = 512,
+    SOURCE_LINK = 1024,
+    TARGET_LINK = 2048,
+    COPY_LINK = 4096,
     KEEP_ENV = 128,
     UNSUPPORTED_OK = 256,
 };
 
 enum {
-    ALL_TOLERANCES = 1023,
+    ALL_TOLERANCES = 8191,
 };
 
 enum rendezvous {
@@ -140,6 +143,7 @@ enum {
     DOMAINNAME_NAME = 0,
     OPEN_NULL_NULL = 0,
     PROPAGATE_ROOT_FLAGS = 0,
+    OPEN_ROOT_MOUNT = 0,
     OPEN_ROOT_PATH = 0,
     MOUNT_MOUNT = 0, MOUNT_ATTR = 1, MOUNT_PROPAGATION = 2,
     MOUNT_TARGET = 0, MOUNT_TYPE = 1, MOUNT_SOURCE = 2, MOUNT_OPTIONS = 3,
@@ -207,7 +211,7 @@ static const struct shape shapes[OPERATION_COUNT] = {
     [OPERATION_RAISE_RLIMIT] = {1, PHASE_JOIN, "uuu", ""},
     [OPERATION_ATTACH_DEVICES] = {1, PHASE_JOIN, "i", "b"},
     [OPERATION_JOIN] = {1, PHASE_ANY, "iu", ""},
-    [OPERATION_JOIN_LATE] = {1, PHASE_IDENTITY, "iu", ""},
+    [OPERATION_JOIN_LATE] = {1, PHASE_ANY, "iu", ""},
     [OPERATION_OPENER] = {1, PHASE_JOIN, "", ""},
     [OPERATION_SPAWN] = {1, PHASE_SPAWN, "ui", ""},
     [OPERATION_SYNC] = {1, PHASE_ANY, "ui", ""},
@@ -223,7 +227,7 @@ static const struct shape shapes[OPERATION_COUNT] = {
     [OPERATION_DOMAINNAME] = {1, PHASE_ISOLATE, "", "s"},
     [OPERATION_OPEN_NULL] = {1, PHASE_ISOLATE, "o", ""},
     [OPERATION_PROPAGATE_ROOT] = {1, PHASE_ISOLATE, "u", ""},
-    [OPERATION_OPEN_ROOT] = {1, PHASE_MOUNTS, "", "s"},
+    [OPERATION_OPEN_ROOT] = {1, PHASE_MOUNTS, "u", "s"},
     [OPERATION_MOUNT] = {1, PHASE_MOUNTS, "ouu", "sssl"},
     [OPERATION_MOUNT_LEGACY] = {1, PHASE_MOUNTS, "uu", "ssss"},
     [OPERATION_BIND] = {1, PHASE_MOUNTS, "oiuuuuuuuu", "ss"},

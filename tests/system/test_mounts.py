@@ -375,15 +375,3 @@ def test_bind_proc_of_the_host_read_only(bundle: Bundle) -> None:
     result = box.sh("ls /sys/kernel > /dev/null && mkdir /sys/fs/new").run()
 
     assert "Read-only file system" in result.err
-
-
-def test_idmapped(bundle: Bundle) -> None:
-    """A bind mount with maps of its own shows the owners that they say."""
-    box = bundle()
-    source = make_source(box)
-    os.chown(source / "file", 1000, 1000)
-    mapping = [{"containerID": 1000, "hostID": 2000, "size": 1}]
-    box.mount("/data", "bind", source, "bind", "idmap")
-    box.config["mounts"][-1] |= {"uidMappings": mapping, "gidMappings": mapping}
-
-    assert box.output_of("stat -c %u:%g /data/file") == "2000:2000"

@@ -1,6 +1,8 @@
 /* attach.c: from a path below the root to a mount on it, always by handles. */
 #include "launcher.h"
 
+#include <sys/stat.h>
+
 int change_attributes(int mount, uint64_t set, uint64_t clear, bool recursive) {
     struct mount_attributes attributes = {.set = set, .clear = clear};
     if (!set && !clear)
@@ -53,11 +55,19 @@ static int open_ordinary_folder(const char *path) {
     return target == -ELOOP || target == -ENOTDIR ? refused(DETAIL_NOT_ORDINARY_FOLDER, path) : target;
 }
 
+/* What PATH names, be it a link: only the folders above it are followed. */
+static int open_link(const char *path) {
+    int target = path_open(root_fd(), path, O_PATH | O_NOFOLLOW);
+    return target == -ENOENT ? path_make_file(root_fd(), path, 0755) : target;
+}
+
 /* The place for a mount, made when it is missing. */
 int open_target(const struct operation *operation, const char *path, bool folder) {
     int target;
     if (tolerates(operation, ORDINARY_FOLDER))
         target = open_ordinary_folder(path);
+    else if (!folder && tolerates(operation, TARGET_LINK))
+        target = open_link(path);
     else if (folder)
         target = path_make_folders(root_fd(), path, 0755);
     else
@@ -80,12 +90,14 @@ int attach(int mount, int target, const char *path) {
     close(target);
     if (error)
         return error;
-    int reached = path_open(root_fd(), path, O_PATH);
+    error = sys_statx(mount, &ours);
+    if (error)
+        return error;
+    /* Only who has mounted a link looks for one. */
+    int reached = path_open(root_fd(), path, O_PATH | (S_ISLNK(ours.mode) ? O_NOFOLLOW : 0));
     if (reached < 0)
         return because(reached, DETAIL_TARGET_CHANGED, path);
-    error = sys_statx(mount, &ours);
-    if (!error)
-        error = sys_statx(reached, &found);
+    error = sys_statx(reached, &found);
     close(reached);
     if (error)
         return error;

@@ -99,6 +99,7 @@ int clone_tree(int folder, const char *path, bool recursive);
 /* nodes.c */
 int check_null(int handle);
 int open_parent(const char *path, char last[256]);
+int make_link(const char *path, const char *text, bool exists_ok);
 
 /* program.c: the environment of the process, with HOME where `home` has found one. */
 char **process_environment(void);

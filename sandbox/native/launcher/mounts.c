@@ -2,6 +2,7 @@
  * document mean was decided before. */
 #include "launcher.h"
 
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -178,7 +179,8 @@ int op_mount_legacy(const struct operation *operation) {
 int open_source(const struct operation *bind) {
     const char *source = bind->texts[BIND_SOURCE].bytes;
     uint64_t slot = bind->numbers[BIND_ID_MAP];
-    int tree = clone_tree(AT_FDCWD, source, bind->numbers[BIND_RECURSIVE]);
+    unsigned flags = (bind->numbers[BIND_RECURSIVE] ? AT_RECURSIVE : 0) | (tolerates(bind, SOURCE_LINK) ? AT_SYMLINK_NOFOLLOW : 0);
+    int tree = sys_open_tree(AT_FDCWD, source, OPEN_TREE_CLONE | flags);
     if (tree < 0)
         return because(tree, DETAIL_SOURCE, source);
     /* While it is mounted nowhere yet: the kernel maps no mount that somebody may already have seen. */
@@ -199,10 +201,26 @@ static int set_flags(int tree, const uint64_t *numbers) {
     return error;
 }
 
+/* Makes the link that the source is anew at the target; -EINVAL when the source is none. */
+static int copy_source_link(const struct operation *operation) {
+    char text[PATH_MAX];
+    const char *source = operation->texts[BIND_SOURCE].bytes;
+    ssize_t length = readlinkat(AT_FDCWD, source, text, sizeof text - 1);
+    if (length < 0)
+        return errno == EINVAL ? -EINVAL : because(-errno, DETAIL_SOURCE, source);
+    text[length] = '\0';
+    return make_link(operation->texts[BIND_TARGET].bytes, text, true);
+}
+
 int op_bind(const struct operation *operation) {
     const char *path = operation->texts[BIND_TARGET].bytes;
     const uint64_t *numbers = operation->numbers;
     struct stat source;
+    if (tolerates(operation, COPY_LINK)) {
+        int error = copy_source_link(operation);
+        if (error != -EINVAL) /* it is no link: bound as any other source */
+            return error;
+    }
     int tree = launcher.fds[FD_OPENER] >= 0 ? ask_opener(operation->index) : open_source(operation);
     if (tree < 0)
         return tree;

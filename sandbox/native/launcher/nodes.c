@@ -87,15 +87,14 @@ int op_bind_device(const struct operation *operation) {
     return target < 0 ? target : error;
 }
 
-int op_symlink(const struct operation *operation) {
+int make_link(const char *path, const char *text, bool exists_ok) {
     char last[256];
     struct stat found;
-    const char *path = operation->texts[SYMLINK_PATH].bytes;
     int parent = open_parent(path, last);
     if (parent < 0)
         return parent;
-    int error = answer(symlinkat(operation->texts[SYMLINK_TARGET].bytes, parent, last));
-    if (error == -EEXIST && tolerates(operation, EXISTS_OK)) {
+    int error = answer(symlinkat(text, parent, last));
+    if (error == -EEXIST && exists_ok) {
         /* An image may link elsewhere on purpose; anything but a link is not what was asked for. */
         error = answer(fstatat(parent, last, &found, AT_SYMLINK_NOFOLLOW));
         if (!error && !S_ISLNK(found.st_mode))
@@ -103,6 +102,10 @@ int op_symlink(const struct operation *operation) {
     }
     close(parent);
     return error;
+}
+
+int op_symlink(const struct operation *operation) {
+    return make_link(operation->texts[SYMLINK_PATH].bytes, operation->texts[SYMLINK_TARGET].bytes, tolerates(operation, EXISTS_OK));
 }
 
 /* -- /dev/null ----------------------------------------------------------------------------------------------------- */

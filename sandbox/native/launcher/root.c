@@ -42,7 +42,7 @@ int op_open_root(const struct operation *operation) {
     if (folder < 0)
         return because(-errno, DETAIL_SOURCE, path);
     close_fd(FD_ROOT);
-    if (!launcher.own_mounts) { /* chroot: the mounts are somebody else's */
+    if (!operation->numbers[OPEN_ROOT_MOUNT]) {
         launcher.fds[FD_ROOT] = folder;
         return 0;
     }
@@ -53,10 +53,13 @@ int op_open_root(const struct operation *operation) {
             return proc;
         }
     }
-    /* pivot_root needs a mount for a root, and none of its neighbours may be shared. */
-    int error = make_private(folder);
+    /* pivot_root needs a mount for a root, and none of its neighbours may be shared. Where the mounts are somebody else's there
+     * will be no pivot, and what is there stays as it is. */
+    int error = launcher.own_mounts ? make_private(folder) : 0;
     int tree = error ? error : clone_tree(folder, "", true);
-    if (tree >= 0)
+    if (tree >= 0 && !launcher.own_mounts)
+        error = change_propagation(tree, MS_PRIVATE | MS_REC);
+    if (tree >= 0 && !error)
         error = sys_move_mount(tree, folder);
     close(folder);
     if (tree >= 0 && !error)

@@ -289,7 +289,7 @@ def container(
         *isolate,
         op("propagate_root", "", MS_SLAVE | MS_REC),
         op("open_null", "", "null"),
-        op("open_root", "", str(rootfs)),
+        op("open_root", "", 1, str(rootfs)),
         *mounts,
         op(pivot, ""),
         *rootfs_phase,

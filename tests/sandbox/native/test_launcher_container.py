@@ -154,7 +154,8 @@ def test_no_full_procfs_is_left_to_a_nested_user_namespace(run: Run, rootfs: Pat
 def test_chroot_without_mount_namespace(run: Run, rootfs: Path) -> None:
     """`chroot` changes the root and leaves the host's mounts alone."""
     before = Path("/proc/self/mountinfo").read_text()
-    plan = [op("spawn", "", NEWPID, ""), op("open_root", "", str(rootfs)), op("chroot", ""), *execute("/bin/ls", "/")]
+    into = [op("open_root", "", 0, str(rootfs)), op("chroot", "")]
+    plan = [op("spawn", "", NEWPID, ""), *into, *execute("/bin/ls", "/")]
 
     assert good(run(plan)).split()[0] == "bin"
     assert Path("/proc/self/mountinfo").read_text() == before
@@ -379,7 +380,7 @@ def test_join_is_put_off(run: Run, rootfs: Path) -> None:
         first=[op("join", "", "net", NEWNET, tolerate="later_ok", phase="join")],
         flags=NEWUSER | NEWNS | NEWPID,
     )
-    plan.insert(4, op("join_late", "", "net", NEWNET))
+    plan.insert(4, op("join_late", "", "net", NEWNET, phase="identity"))
     try:
         result = run(plan, {"net": own})
     finally:
