@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -267,3 +268,20 @@ def test_ps(bundle: Bundle) -> None:
     assert len(pids) == 2
     assert box.pid in pids
     assert all(host.alive(pid) for pid in pids)
+
+
+@pytest.mark.only("pyrunc")
+def test_created_holds_no_handle_of_the_host(bundle: Bundle) -> None:
+    """While it waits for its start, init has nothing open but its streams, its root and its sockets: no handle of a
+    cgroup or a mount, and nothing that its caller had open."""
+    box = bundle("true")
+    box.linux["maskedPaths"] = ["/proc/keys", "/proc/acpi"]
+    folder = os.open(box.folder, os.O_RDONLY)
+    try:
+        assert box.create(pass_fds=[folder]).ok
+    finally:
+        os.close(folder)
+
+    links = Path(f"/proc/{box.pid}/fd").iterdir()
+    targets = {os.readlink(link) for link in links if int(link.name) > 2}
+    assert {target for target in targets if target != "/" and not target.startswith("socket:")} == set()

@@ -28,19 +28,21 @@ int main(void) {
         launcher.fds[name] = -1;
     launcher.listener = launcher.hook_output[0] = launcher.hook_output[1] = -1;
     open_streams();
-    /* Out of the low numbers, where the process's own fds will be; and CLOEXEC on all that was inherited, before anything of
-     * the container is looked at (CVE-2024-21626). */
+    /* What the caller has open besides is nobody's business here: what the process gets comes with the plan. Closed before
+     * anything of the container is looked at (CVE-2024-21626), and so that the caller's pipes see their end. */
+    int error = sys_close_range(CONTROL_FD + 1, ~0U, 0);
+    if (error) {
+        launcher.fds[FD_CONTROL] = CONTROL_FD;
+        send_failure(0, error);
+        return 1;
+    }
+    /* Out of the low numbers, where the process's own fds will be. */
     launcher.fds[FD_CONTROL] = fcntl(CONTROL_FD, F_DUPFD_CLOEXEC, 32);
     if (launcher.fds[FD_CONTROL] < 0 && errno == EINVAL) /* a limit below that: just not where it is */
         launcher.fds[FD_CONTROL] = fcntl(CONTROL_FD, F_DUPFD_CLOEXEC, CONTROL_FD + 1);
     if (launcher.fds[FD_CONTROL] < 0)
         return 1;
     close(CONTROL_FD);
-    int error = sys_close_range(CONTROL_FD, ~0U, CLOSE_RANGE_CLOEXEC_FLAG);
-    if (error) {
-        send_failure(0, error);
-        return 1;
-    }
     default_signals();
     launcher.umask = umask(0);
     if (receive_plan())

@@ -163,6 +163,16 @@ int plan_check(struct plan *plan, uint32_t slots_filled, uint32_t *ret_index) {
     return reserve_pointers(plan, longest);
 }
 
+void plan_reads(const struct plan *plan, size_t offset, bool ret[MAX_SLOTS]) {
+    struct operation operation = {0};
+    while (plan_next(plan, &offset, &operation)) {
+        const char *kinds = shapes[operation.code].numbers;
+        for (unsigned field = 0; kinds[field]; field++)
+            if (kinds[field] == 'i' && operation.numbers[field] != UINT64_MAX)
+                ret[operation.numbers[field]] = true;
+    }
+}
+
 char **plan_list(const struct plan *plan, const struct text *list, int room) {
     char **pointers = plan->pointers[room];
     const char *at = list->bytes;

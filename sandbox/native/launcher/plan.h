@@ -7,6 +7,8 @@
 
 #include "../operations.h"
 
+#define MAX_SLOTS 1024
+
 struct text {
     const char *bytes;
     uint32_t length; /* with the final NUL, where there is one */
@@ -38,6 +40,9 @@ int plan_check(struct plan *plan, uint32_t slots_filled, uint32_t *ret_index);
 
 /* Decodes the operation at *OFFSET (0: the first) and moves it on; false at the end, or when it is malformed. */
 bool plan_next(const struct plan *plan, size_t *offset, struct operation *ret);
+
+/* Marks the slots that operations from OFFSET on read. */
+void plan_reads(const struct plan *plan, size_t offset, bool ret[MAX_SLOTS]);
 
 /* Texts of a list as an array that ends in NULL, with room for one more before it. ROOM is 0 or 1: each holds one list. */
 char **plan_list(const struct plan *plan, const struct text *list, int room);

@@ -120,10 +120,24 @@ static bool tolerated(const struct operation *operation, int error) {
     return tolerates(operation, DENIED_OK) && (error == -EPERM || error == -EACCES);
 }
 
+/* Closes what no operation from OFFSET on reads. init may wait for days, and processes of its container look at it: a handle
+ * of the host's cgroup or of a mount must not lie about (CVE-2024-21626). */
+static void close_finished(size_t offset) {
+    bool read[MAX_SLOTS] = {false};
+    plan_reads(&launcher.plan, offset, read);
+    for (int slot = 0; slot < MAX_SLOTS; slot++) {
+        int fd = launcher.fds[FD_SLOTS + slot];
+        if (fd >= 0 && !read[slot] && fd != launcher.hook_output[0] && fd != launcher.hook_output[1])
+            close_fd(FD_SLOTS + (enum fd_name)slot);
+    }
+    close_fd(FD_EMPTY_FOLDER);
+}
+
 int run_plan(void) {
     struct operation operation = {0};
     size_t offset = 0;
     for (uint32_t index = 0; index < launcher.plan.operations; index++) {
+        size_t here = offset;
         if (!plan_next(&launcher.plan, &offset, &operation))
             return -1;
         operation.index = index;
@@ -131,6 +145,8 @@ int run_plan(void) {
             continue;
         reason.detail = reason.number = 0;
         reason.length = 0;
+        if (operation.code == OPERATION_WAIT_START)
+            close_finished(here);
         int error = carry_out(&operation);
         launcher.denied[operation.code] = error == -EPERM || error == -EACCES;
         if (error && !tolerated(&operation, error)) {
