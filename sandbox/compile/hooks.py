@@ -39,6 +39,8 @@ def create_hooks(plan: Plan, spec: Spec, request: Request) -> None:
         plan.host.append(host("answer", "hooks", number))
     if hooks.create_container:
         _outputs(plan, spec, request, "hooks")
+        # Their working folder is the root to be, as with other runtimes; the pivot comes with its own.
+        plan.init.append(op("chdir", "hooks.createContainer", "/", phase="hooks"))
     for index, hook in enumerate(hooks.create_container):
         plan.init.append(_hook(spec, request, hook, "creating", f"hooks.createContainer[{index}]", "hooks"))
 
@@ -76,7 +78,7 @@ def _hook(spec: Spec, request: Request, hook: Hook, status: str, pointer: str, p
         pairs = ",".join([f"{quote(key)}:{quote(value)}" for key, value in spec.annotations.items()])
         tail += f',"annotations":{{{pairs}}}'
     # An absent environment is an empty one, but runc gives startContainer hooks that of the process.
-    tolerate = "keep_env" if phase == "seal" and hook.env is None else ""
+    tolerate = "keep_env" if phase == "seal" and not hook.env else ""
     return op(
         "hook", pointer, (hook.timeout or 0) * 1000, hook.path, hook.args or (hook.path,), hook.env or (),
         head.encode("utf-8", "surrogateescape"), (tail + "}").encode("utf-8", "surrogateescape"),

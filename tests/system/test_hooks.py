@@ -134,6 +134,25 @@ def test_no_environment(bundle: Bundle, kind: str) -> None:
     assert "export PATH" not in log.read_text()
 
 
+def test_start_container_inherits(bundle: Bundle) -> None:
+    """A startContainer hook without `env` has the environment of the process, HOME included."""
+    box = bundle("true")
+    box.process["env"] += ["ONE=two"]
+    box.config["hooks"] = {"startContainer": [hook('test "$ONE" = two && test "$HOME" = /root')]}
+
+    result = box.run()
+
+    assert result.ok, result
+
+
+def test_create_container_starts_in_root(bundle: Bundle) -> None:
+    """A createContainer hook's working folder is the root to be, so that relative paths are the container's."""
+    box = bundle("cat", "/made")
+    box.config["hooks"] = {"createContainer": [hook("echo here > ./made")]}
+
+    assert box.run().out == "here\n"
+
+
 @pytest.mark.parametrize(
     ("kind", "inside", "tree"),
     [
