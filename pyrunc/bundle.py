@@ -35,7 +35,7 @@ def load_bundle(path: str, document: str = "") -> Bundle:
     path = absolute(path)
     config = read_config(document or f"{path}/config.json")
     spec = decode_spec(config)
-    name_listener(spec)
+    complete_seccomp(spec)
     check(spec)
     for mount in spec.mounts:
         # A bind's relative source is relative to the bundle (config.md "Mounts").
@@ -44,19 +44,21 @@ def load_bundle(path: str, document: str = "") -> Bundle:
     return Bundle(path, _rootfs(path, spec), config, spec)
 
 
-def name_listener(spec: Spec) -> None:
-    """Where the document has no listenerPath for its filter, an annotation or the environment may, as in crun."""
+def complete_seccomp(spec: Spec) -> None:
+    """The agent that crun's annotation names, where linux.seccomp names none."""
     seccomp = spec.linux.seccomp
-    if seccomp is None or seccomp.listener_path:
-        return
-    receiver = spec.annotations.get(RECEIVER) or _environment(b"RUN_OCI_SECCOMP_RECEIVER")
-    if receiver and receiver[0] != "/":
-        raise Invalid(f"the seccomp receiver `{receiver}` is not an absolute path", f'annotations["{RECEIVER}"]')
-    seccomp.listener_path = receiver
+    if seccomp is not None and not seccomp.listener_path:
+        seccomp.listener_path = receiver(spec)
 
 
-def _environment(name: bytes) -> str:
-    return posix.environ.get(name, b"").decode("utf-8", "surrogateescape")
+def receiver(spec: Spec) -> str:
+    """Who gets a seccomp listener where the document has no listenerPath; "" for nobody."""
+    path = spec.annotations.get(RECEIVER)
+    if path is None:
+        path = posix.environ.get(b"RUN_OCI_SECCOMP_RECEIVER", b"").decode("utf-8", "surrogateescape")
+    if path and path[0] != "/":
+        raise Invalid(f"the seccomp receiver `{path}` is not an absolute path", f'annotations["{RECEIVER}"]')
+    return path
 
 
 def read_config(path: str) -> bytes:

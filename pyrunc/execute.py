@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posix
 
-from pyrunc.bundle import name_listener, read_config, read_document
+from pyrunc.bundle import complete_seccomp, read_config, read_document
 from pyrunc.lifecycle import listen_fds, write_pid_file
 from pyrunc.options import check_console
 from pyrunc.sandbox.compile.execute import Target, compile_execute
@@ -59,17 +59,17 @@ class Joining:
 
     def __init__(self, store: Store, record: Record, options: ExecOptions) -> None:
         spec = decode_spec(read_config(f"{store.path(record.id)}/config.json"))
-        name_listener(spec)
+        complete_seccomp(spec)
         self.options = options
         self.master = -1
         process = chosen_process(spec, options)
         check_console(process.terminal, options.detach, options.console_socket)
         facts = read_facts()
         seccomp = None
-        if spec.linux.seccomp is not None:
-            from pyrunc.sandbox.seccomp import filter_for
+        if spec.linux.seccomp is not None or "run.oci.seccomp_bpf_data" in spec.annotations:
+            from pyrunc.sandbox.seccomp import filter_of
 
-            seccomp = filter_for(spec.linux.seccomp)
+            seccomp = filter_of(spec)
         kept = listen_fds() + options.preserve_fds
         plan = compile_execute(process, spec.linux, target_of(record, process, facts, options), facts, seccomp, kept)
         self.record = record

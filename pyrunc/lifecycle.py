@@ -87,10 +87,10 @@ def plan_for(bundle: str, id: str, options: CreateOptions) -> Plan:
 def _compile(bundle: Bundle, id: str, options: CreateOptions, start: str, facts: Facts) -> Plan:
     spec = bundle.spec
     seccomp = None
-    if spec.linux.seccomp is not None:
-        from pyrunc.sandbox.seccomp import filter_for
+    if spec.linux.seccomp is not None or "run.oci.seccomp_bpf_data" in spec.annotations:
+        from pyrunc.sandbox.seccomp import filter_of
 
-        seccomp = filter_for(spec.linux.seccomp)
+        seccomp = filter_of(spec)
     kept = listen_fds() + options.preserve_fds
     request = Request(
         id, bundle.path, bundle.rootfs, start, options.no_pivot, not options.no_new_keyring, kept, seccomp,

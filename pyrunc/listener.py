@@ -9,6 +9,7 @@ from __future__ import annotations
 import _socket
 import posix
 
+from pyrunc.bundle import receiver
 from pyrunc.record import quote
 from pyrunc.specs.errors import Failure, Invalid
 
@@ -25,8 +26,8 @@ def hand_on_listener(launch: Launch, spec: Spec, record: Record, status: str) ->
     """Fetches the listener from the process of `launch` and sends it with the state of the container. `status` is
     "creating" for its first process and "running" for another one. Raises Failure when there is nobody who takes it."""
     seccomp = spec.linux.seccomp
-    path = seccomp.listener_path if seccomp is not None else ""
-    if not path:  # a ready-made filter that notifies; the rules know the others
+    path = seccomp.listener_path if seccomp is not None else receiver(spec)
+    if not path:  # a filter that came ready; the rules have seen to the others
         raise Invalid("a seccomp filter that notifies needs a listenerPath", "linux.seccomp.listenerPath")
     state = process_state(record, status, launch.pid, seccomp.listener_metadata if seccomp is not None else "")
     listener = fetch(launch.pid, launch.listener)

@@ -39,7 +39,7 @@ def default_folder() -> str | None:
     return f"{runtime}/pyrunc-cache" if runtime.startswith("/") else None
 
 
-def key(seccomp: Seccomp, machine: str) -> str:
+def key(seccomp: Seccomp, machine: str, fail_unknown: bool = False) -> str:
     """The file name for a profile. `repr` of nested tuples of texts and numbers is different for different profiles."""
     content = (
         COMPILER,
@@ -48,6 +48,7 @@ def key(seccomp: Seccomp, machine: str) -> str:
         seccomp.default_errno_ret,
         seccomp.architectures,
         seccomp.flags,
+        fail_unknown,
         [
             (call.names, call.action, call.errno_ret, [(a.index, a.value, a.value_two, a.op) for a in call.args])
             for call in seccomp.syscalls

@@ -41,7 +41,7 @@ ANY_BIT = 0x45
 AT_NUMBER, AT_ARCHITECTURE = 0, 4  # offsets in struct seccomp_data
 
 
-def compile_filter(seccomp: Seccomp, machine: str) -> tuple[int, bytes]:
+def compile_filter(seccomp: Seccomp, machine: str, fail_unknown: bool = False) -> tuple[int, bytes]:
     """(flags, program) for a machine (`uname -m`). Raises Invalid for words that have no meaning, Failure for what this
     release or this libseccomp cannot do."""
     default = action_number(seccomp.default_action, seccomp.default_errno_ret, f"{seccomp.pointer}.defaultAction")
@@ -59,7 +59,7 @@ def compile_filter(seccomp: Seccomp, machine: str) -> tuple[int, bytes]:
         host = lib.seccomp_arch_native()
         if host not in tokens:  # only after another one is in: a filter without any is refused
             check(lib.seccomp_arch_remove(context, host), "remove a seccomp architecture", seccomp.pointer)
-        notifies = add_rules(context, seccomp, actions, default)
+        notifies = add_rules(context, seccomp, actions, default, fail_unknown)
         program = exported(context, seccomp.pointer)
     finally:
         lib.seccomp_release(context)
@@ -119,7 +119,7 @@ def token(name: str, pointer: str) -> int:
     return found
 
 
-def add_rules(context: object, seccomp: Seccomp, actions: list[int], default: int) -> bool:
+def add_rules(context: object, seccomp: Seccomp, actions: list[int], default: int, fail_unknown: bool) -> bool:
     """Returns whether one of the rules notifies a listener."""
     notifies = False
     count = 0
@@ -130,6 +130,11 @@ def add_rules(context: object, seccomp: Seccomp, actions: list[int], default: in
         rules = alternatives(syscall.args)
         for name in syscall.names:
             number = lib.seccomp_syscall_resolve_name(name.encode())
+            if number == UNKNOWN and fail_unknown:
+                raise Failure(
+                    f"add the seccomp rule for {name}", syscall.pointer, detail=f"invalid seccomp syscall `{name}`",
+                    hint="the annotation run.oci.seccomp_fail_unknown_syscall asks for all to be known",
+                )  # fmt: skip
             if number == UNKNOWN:
                 continue  # newer than the library, or of another system: the profile is written for many
             notifies = notifies or action == ACTIONS["SCMP_ACT_NOTIFY"]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import errno
 import os
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -150,3 +152,41 @@ def test_unused_path(bundle: Bundle, probe: Path) -> None:
     box = filtered(bundle("true"), probe, rule("sync"), listenerPath="/nobody/there", listenerMetadata="x")
 
     assert box.run().ok
+
+
+@pytest.mark.unlike("runc", "does not know crun's annotations")
+def test_ready_filter(bundle: Bundle, probe: Path) -> None:
+    """A filter of crun's annotation takes the place of the document's, for `exec` too."""
+    load, jump, give = 0x20, 0x15, 0x06
+    refused, allowed = 0x50000 | errno.EXDEV, 0x7FFF0000
+    steps = [(load, 0, 0, 0), (jump, 0, 1, NUMBERS["sync"]), (give, 0, 0, refused), (give, 0, 0, allowed)]
+    program = b"".join(struct.pack("=HBBI", *step) for step in steps)
+    box = filtered(bundle(), probe, rule("sync", errnoRet=errno.ENOTTY))
+    box.config["annotations"] = {"run.oci.seccomp_bpf_data": base64.b64encode(program).decode()}
+
+    assert box.output_of(call("sync")) == str(errno.EXDEV)
+    assert box.up().exec(*call("sync").split()).out.strip() == str(errno.EXDEV)
+
+
+@pytest.mark.unlike("runc", "does not know crun's annotations")
+@pytest.mark.parametrize("value", ["?", "", "AAAA", base64.b64encode(bytes(8 * 4097)).decode()])
+def test_ready_filter_that_is_none(bundle: Bundle, value: str) -> None:
+    """What is no program is refused, with the annotation's name."""
+    box = bundle("true")
+    box.config["annotations"] = {"run.oci.seccomp_bpf_data": value}
+
+    assert "run.oci.seccomp_bpf_data" in box.run().err
+
+
+@pytest.mark.unlike("runc", "does not know crun's annotations")
+@pytest.mark.parametrize(("value", "works"), [("1", False), ("0", True)])
+def test_unknown_call_refused(bundle: Bundle, probe: Path, value: str, works: bool) -> None:
+    """With crun's annotation a name that is no system call is an error, though the filter was compiled before."""
+    box = filtered(bundle("true"), probe, rule("surprise_call"), rule("sync"))
+    assert box.run().ok
+    box.config["annotations"] = {"run.oci.seccomp_fail_unknown_syscall": value}
+
+    result = box.run()
+
+    assert result.ok == works
+    assert works or "invalid seccomp syscall `surprise_call`" in result.err

@@ -49,9 +49,9 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     done: list[str] = []
     real = module.compile_filter
 
-    def counting(document: Any, machine: str) -> tuple[int, bytes]:
+    def counting(document: Any, machine: str, fail_unknown: bool) -> tuple[int, bytes]:
         done.append(machine)
-        return real(document, machine)
+        return real(document, machine, fail_unknown)
 
     monkeypatch.setattr(module, "compile_filter", counting)
     return done
