@@ -65,10 +65,11 @@ def kill(root: str, id: str, signal: int | str, everything: bool = False) -> Non
     signal = parse(signal) if isinstance(signal, str) else signal
     status = store.status(record)
     alive = status in ("created", "running", "paused")
-    if not alive and not everything:
-        raise PyruncError(NOT_RUNNING)
     # The kernel ends a PID namespace with its first process; without one of its own, nobody but us ends the rest.
-    everything = everything or (signal == KILL and "shared-pidns" in record.needs)
+    rest = signal == KILL and "shared-pidns" in record.needs
+    if not alive and not everything and not (rest and processes(root, id)):
+        raise PyruncError(NOT_RUNNING)
+    everything = everything or rest
     if everything and record.cgroups:
         _signal_all(record, signal)
     elif alive:

@@ -8,6 +8,7 @@ import signal
 import pytest
 
 from . import host
+from .box import eventually
 from .conftest import Bundle
 from .runtime import Runtime
 
@@ -139,6 +140,22 @@ def test_kill_reaches_all_with_shared_pids(bundle: Bundle) -> None:
     assert box.kill("KILL").ok
     box.wait("stopped")
     assert box.delete().ok
+
+
+def test_kill_reaches_leftovers_with_shared_pids(bundle: Bundle) -> None:
+    """Without a pid namespace, SIGKILL ends what a first process that has ended left behind."""
+    box = bundle()
+    box.without_namespace("pid")
+    box.up("sleep 1000 & echo child $!; exec sleep 1001")
+    box.wait_for("child")
+    child = int(box.printed.split()[1])
+    os.kill(box.pid, signal.SIGKILL)
+    box.wait("stopped")
+    assert host.alive(child)
+
+    assert box.kill("KILL").ok
+
+    assert eventually(lambda: not host.alive(child))
 
 
 def test_delete_force_ends_leftovers_with_shared_pids(bundle: Bundle) -> None:
