@@ -6,7 +6,7 @@ Returns and yields values in runc's form; must not print.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from pyrunc.manage import state
@@ -21,7 +21,8 @@ Event = dict[str, Any]
 
 def statistics(root: str, id: str) -> Event:
     """What the container has used until now."""
-    return _statistics(_running(root, id))
+    record = _running(root, id)
+    return _statistics(record, _shared_caches(root, record))
 
 
 def events(root: str, id: str, interval: float) -> Iterator[Event]:
@@ -30,6 +31,7 @@ def events(root: str, id: str, interval: float) -> Iterator[Event]:
     from pyrunc.sandbox.cgroup.watch import Watch
 
     record = _running(root, id)
+    caches = _shared_caches(root, record)
     with Watch(record.cgroups) as watch:
         due = time.monotonic() + interval
         ended = False
@@ -40,7 +42,7 @@ def events(root: str, id: str, interval: float) -> Iterator[Event]:
             if not ended and time.monotonic() >= due:
                 # Late by more than a whole interval (the reader was slow): not made up for.
                 due = max(due + interval, time.monotonic())
-                yield _statistics(record)
+                yield _statistics(record, caches)
 
 
 def _running(root: str, id: str) -> Record:
@@ -52,7 +54,24 @@ def _running(root: str, id: str) -> Record:
     return record
 
 
-def _statistics(record: Record) -> Event:
+def _shared_caches(root: str, record: Record) -> Callable[[], Event]:
+    """What tells of the container's share of caches and memory bandwidth, if the document gives it one."""
+    if "resctrl" not in record.needs:
+        return dict
+    from pyrunc.bundle import read_config
+    from pyrunc.sandbox.resctrl import groups, read_resctrl, read_stats
+    from pyrunc.specs.runtime import decode_spec
+    from pyrunc.store import Store
+
+    rdt = decode_spec(read_config(f"{Store(root).path(record.id)}/config.json")).linux.intel_rdt
+    host = read_resctrl()
+    if rdt is None or host is None:
+        return dict
+    where = groups(rdt, record.id, host)
+    return lambda: read_stats(where, host)
+
+
+def _statistics(record: Record, caches: Callable[[], Event]) -> Event:
     from pyrunc.sandbox.cgroup.stats import read_stats
 
-    return {"type": "stats", "id": record.id, "data": read_stats(record.cgroups)}
+    return {"type": "stats", "id": record.id, "data": {**read_stats(record.cgroups), "intel_rdt": caches()}}

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from pyrunc.options import ExecOptions
     from pyrunc.record import Record
     from pyrunc.sandbox.facts import Facts
-    from pyrunc.sandbox.plan import Operation
+    from pyrunc.sandbox.plan import Operation, Plan
     from pyrunc.specs.runtime import Process, Spec
+    from pyrunc.specs.sections import IntelRdt
 
 SIGKILL = 9
 NAMESPACES = (
@@ -72,6 +73,8 @@ class Joining:
             seccomp = filter_of(spec)
         kept = listen_fds() + options.preserve_fds
         plan = compile_execute(process, spec.linux, target_of(record, process, facts, options), facts, seccomp, kept)
+        if spec.linux.intel_rdt is not None:
+            _enter_resctrl(plan, spec.linux.intel_rdt, record.id)
         self.record = record
         self.spec = spec
         handlers = {
@@ -122,6 +125,16 @@ class Joining:
         from pyrunc.listener import hand_on_listener
 
         hand_on_listener(launch, self.spec, self.record, "running")
+
+
+def _enter_resctrl(plan: Plan, rdt: IntelRdt, id: str) -> None:
+    """The container's share of caches and memory bandwidth holds for this process as well."""
+    from pyrunc.sandbox.compile.resctrl import enter_groups
+    from pyrunc.sandbox.resctrl import groups, read_resctrl
+
+    resctrl = read_resctrl()
+    if resctrl is not None:  # None: unmounted since the container was made
+        enter_groups(plan, groups(rdt, id, resctrl))
 
 
 def chosen_process(spec: Spec, options: ExecOptions) -> Process:

@@ -91,6 +91,10 @@ def _compile(bundle: Bundle, id: str, options: CreateOptions, start: str, facts:
         from pyrunc.sandbox.seccomp import filter_of
 
         seccomp = filter_of(spec)
+    if spec.linux.intel_rdt is not None:
+        from pyrunc.sandbox.resctrl import read_resctrl
+
+        facts.resctrl = read_resctrl()
     kept = listen_fds() + options.preserve_fds
     request = Request(
         id, bundle.path, bundle.rootfs, start, options.no_pivot, not options.no_new_keyring, kept, seccomp,
@@ -207,6 +211,8 @@ class Creation:
         assert self.folder is not None
         self.record.pid = launch.pid
         self.record.start = start_time(launch.pid) or 0
+        # A group that was there before is somebody else's; so only what we made is removed with the container.
+        self.record.resctrl = [path for path in self.record.resctrl if path in launch.made]
         self.folder.write_record(self.record)
 
     def _listen(self, launch: Launch, operation: Operation) -> None:
@@ -244,6 +250,7 @@ class Creation:
         return Record(
             id=id, oci_version=spec.oci_version, bundle=bundle.path, rootfs=bundle.rootfs, created=timestamp(),
             annotations=json_object(spec.annotations), freezer=self.plan.freezer, cgroups=self.plan.folders,
+            resctrl=self.plan.resctrl,
             needs=_needs(bundle) + (["notify"] if self.notifies else []),
         )  # fmt: skip
 
@@ -322,6 +329,8 @@ def _needs(bundle: Bundle) -> list[str]:
         from pyrunc.host_mounts import need
 
         needs.append(need(bundle.rootfs))
+    if spec.linux.intel_rdt is not None:
+        needs.append("resctrl")
     return needs
 
 

@@ -148,6 +148,10 @@ def _delete(store: Store, folder: Folder, id: str, force: bool) -> list[str]:
         from pyrunc.host_mounts import unmount
 
         unmount(record.rootfs, record.needs)
+    if record.resctrl:
+        from pyrunc.sandbox.resctrl import remove
+
+        remove(record.resctrl)
     folder.remove()
     return warnings + _run_poststop(hooks, record)
 

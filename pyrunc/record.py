@@ -29,7 +29,8 @@ class Record:
     """The `state` file as a value.
 
     `annotations` is a JSON text as in the file, "" when there are none (see `json_object`); `freezer` is None or
-    ("v1" | "v2", path of the file); `cgroups` are the folders that we made, deepest first.
+    ("v1" | "v2", path of the file); `cgroups` are the folders that we made, deepest first, `resctrl` those
+    for caches and memory bandwidth.
     """
 
     __slots__ = (
@@ -43,6 +44,7 @@ class Record:
         "oci_version",
         "owner",
         "pid",
+        "resctrl",
         "rootfs",
         "start",
     )
@@ -62,6 +64,7 @@ class Record:
         freezer: tuple[str, str] | None = None,
         cgroups: list[str] | None = None,
         needs: list[str] | None = None,
+        resctrl: list[str] | None = None,
     ) -> None:
         self.id = id
         self.oci_version = oci_version
@@ -75,6 +78,7 @@ class Record:
         self.freezer = freezer
         self.cgroups = cgroups or []
         self.needs = needs or []
+        self.resctrl = resctrl or []
 
     def encode(self) -> str:
         """The text of the state file."""
@@ -94,6 +98,7 @@ class Record:
         if self.freezer:
             lines.append(f"freezer {self.freezer[0]} {self.freezer[1]}")
         lines.extend(f"cgroup {path}" for path in self.cgroups)
+        lines.extend(f"resctrl {path}" for path in self.resctrl)
         if self.needs:
             lines.append("needs " + " ".join(self.needs))
         # The kernel allows no newline in a cgroup's name, and JSON texts have none; a line more would be a key more.
@@ -111,11 +116,11 @@ class Record:
         if int(version) > FORM_VERSION:
             raise PyruncError(f"its state is of form {version}, from a newer pyrunc; this one knows {FORM_VERSION}")
         found: dict[str, str] = {}
-        cgroups: list[str] = []
+        folders: dict[str, list[str]] = {"cgroup": [], "resctrl": []}
         for line in lines[1:-1]:
             key, _, value = line.partition(" ")
-            if key == "cgroup":
-                cgroups.append(value)
+            if key in folders:
+                folders[key].append(value)
             else:
                 found[key] = value
         try:
@@ -131,7 +136,8 @@ class Record:
                 owner=_unquote(found["owner"]),
                 annotations=found.get("annotations", ""),
                 freezer=(kind, path) if path else None,
-                cgroups=cgroups,
+                cgroups=folders["cgroup"],
+                resctrl=folders["resctrl"],
                 needs=found.get("needs", "").split(),
             )
         except KeyError as missing:

@@ -17,8 +17,12 @@ from pyrunc.sandbox.cgroup.update import bring_back, carry_out, ignored, plan_up
 from pyrunc.specs.decode import Node, decode
 from pyrunc.specs.errors import PyruncError
 from pyrunc.specs.rules import check_update
-from pyrunc.specs.runtime import Resources
+from pyrunc.specs.runtime import Resources, decode_spec
 from pyrunc.store import Folder, Store
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyrunc.sandbox.cgroup.update import Write
 
 Json = dict[str, Any]
 
@@ -27,9 +31,10 @@ NOTE = "update"
 SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
 
-def update(root: str, id: str, resources: Json) -> list[str]:
-    """Changes the limits of the container to those of an object like linux.resources. What it leaves out stays as it
-    is; device rules always do. Returns warnings."""
+def update(root: str, id: str, resources: Json, rdt: Json | None = None) -> list[str]:
+    """Changes the limits of the container to those of an object like linux.resources, and its share of caches and
+    memory bandwidth to that of one like linux.intelRdt. What they leave out stays as it is; device rules always do.
+    Returns warnings."""
     changes = {name: value for name, value in resources.items() if name != "devices"}
     check_update(Resources(Node(changes)))
     store = Store(root)
@@ -45,15 +50,35 @@ def update(root: str, id: str, resources: Json) -> list[str]:
         linux["resources"] = merged(linux.get("resources") or {}, changes)
         asked = Resources(Node(with_memory(changes, linux["resources"])))
         check_update(asked)
-        _change(folder, record.cgroups, asked, config)
+        writes = plan_update(record.cgroups, asked)
+        if rdt:
+            writes.append(_schemata(config, rdt, id))
+        _change(folder, writes, config)
         return ignored(record.cgroups, asked)
     finally:
         folder.close()
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _change(folder: Folder, cgroups: list[str], asked: Resources, config: Json) -> None:
-    writes = plan_update(cgroups, asked)
+def _schemata(config: Json, rdt: Json, id: str) -> Write:
+    """The write for new schemas of the container's group, which `config` gets. Texts are runc's."""
+    from pyrunc.sandbox.resctrl import POINTER, groups, read_resctrl
+
+    host = read_resctrl()
+    if "l3CacheSchema" in rdt and not (host and host.caches):
+        raise PyruncError("Intel RDT/CAT: l3 cache schema is not enabled")
+    if "memBwSchema" in rdt and not (host and host.memory):
+        raise PyruncError("Intel RDT/MBA: memory bandwidth schema is not enabled")
+    if not config["linux"].get("intelRdt"):
+        raise PyruncError("updating a non-existent Intel RDT configuration is not supported")
+    config["linux"]["intelRdt"].update(rdt)
+    asked = decode_spec(json.dumps(config).encode()).linux.intel_rdt
+    assert asked is not None
+    where = groups(asked, id, host)
+    return f"{where.path}/schemata", where.schemata, POINTER, ""
+
+
+def _change(folder: Folder, writes: list[Write], config: Json) -> None:
     old = previous(writes)
     with open(f"{folder.path}/config.json", encoding="utf-8", errors="surrogateescape") as file:
         note = {"limits": old, "config": file.read()}

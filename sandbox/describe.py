@@ -175,6 +175,11 @@ WORDS: dict[str, Callable[[Fields], str]] = {
         + (", setgroups denied" if v["deny_setgroups"] else "")
     ),
     "enter_cgroups": lambda v: f"move init into {' '.join(v['paths'])}",
+    "make_resctrl": lambda v: (
+        f"{'find' if v['rule'] == 'preset' else 'make'} resctrl group {v['path']}"
+        + (f" with {' '.join(v['schemata'].split())}" if v["schemata"] else "")
+    ),
+    "enter_resctrl": lambda v: f"move init into {' '.join(v['paths'])}",
     "network": lambda v: (
         f"move network device {v['source']} into the container" + (f" as {v['name']}" if v["name"] else "")
     ),

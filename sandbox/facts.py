@@ -9,6 +9,7 @@ from pyrunc.sandbox.cgroup.layout import read_layout
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyrunc.sandbox.cgroup.layout import Layout
+    from pyrunc.sandbox.resctrl import Resctrl
 
 LAST_CAP = 40  # CAP_CHECKPOINT_RESTORE; newer kernels say so in /proc/sys/kernel/cap_last_cap
 
@@ -21,7 +22,7 @@ class Facts:
     """
 
     __slots__ = (
-        "egid", "euid", "has_helpers", "has_kcore", "in_user_namespace", "last_cap", "layout", "rootless",
+        "egid", "euid", "has_helpers", "has_kcore", "in_user_namespace", "last_cap", "layout", "resctrl", "rootless",
         "setgroups_denied",
     )  # fmt: skip
 
@@ -45,6 +46,7 @@ class Facts:
         self.has_kcore = has_kcore
         self.has_helpers = has_helpers
         self.setgroups_denied = setgroups_denied
+        self.resctrl: Resctrl | None = None
 
 
 def read_facts() -> Facts:

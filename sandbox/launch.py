@@ -309,6 +309,18 @@ class Launch:
         except OSError as error:
             raise self._failed(operation, error) from None
 
+    def _make_resctrl(self, operation: Operation) -> None:
+        from pyrunc.sandbox.resctrl import make
+
+        path, rule, schemata = (str(item) for item in operation.values)
+        if make(path, rule, schemata):
+            self.made.append(path)
+
+    def _enter_resctrl(self, operation: Operation) -> None:
+        from pyrunc.sandbox.resctrl import enter
+
+        enter(operation.values[0], self.pid)  # type: ignore[arg-type]
+
     def _network(self, operation: Operation) -> None:
         from pyrunc.sandbox.network import move_device
 
@@ -352,6 +364,8 @@ HOST: dict[str, Handler] = {
     "launch": Launch._launch,
     "id_maps": Launch._id_maps,
     "enter_cgroups": Launch._enter_cgroups,
+    "make_resctrl": Launch._make_resctrl,
+    "enter_resctrl": Launch._enter_resctrl,
     "network": Launch._network,
     "await": Launch._await,
     "answer": Launch._answer,

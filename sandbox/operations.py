@@ -124,6 +124,8 @@ HOST_OPERATIONS = {
     "open_namespace": "o:namespace u:flag s:path",  # checked to be of that type
     "map_namespace": "o:namespace s:uids s:gids",   # a user namespace with these maps, for id-mapped mounts
     "open_process": "o:process u:pid",      # pidfd of a container's init
+    "make_resctrl": "s:path s:rule s:schemata",     # rule: own, shared or preset, see resctrl.py
+    "enter_resctrl": "l:paths",             # init, before it may execute anything
     "listen": "o:listener",                 # start.sock
     "inherit": "o:fd u:number",             # a caller's fd that the container gets
     "append_to": "o:file s:path",           # made when missing

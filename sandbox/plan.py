@@ -59,16 +59,17 @@ class Plan:
     """`host` and `init` operations, and what has to be remembered of them.
 
     `warnings` are sentences about what the document asked for and nobody can give; `folders` the cgroup folders that
-    are the container's own; `freezer` ("v1" or "v2", file) or None.
+    are the container's own, `resctrl` such folders there; `freezer` ("v1" or "v2", file) or None.
     """
 
-    __slots__ = ("folders", "freezer", "host", "init", "warnings")
+    __slots__ = ("folders", "freezer", "host", "init", "resctrl", "warnings")
 
     def __init__(self) -> None:
         self.host: list[Operation] = []
         self.init: list[Operation] = []
         self.warnings: list[str] = []
         self.folders: list[str] = []
+        self.resctrl: list[str] = []
         self.freezer: tuple[str, str] | None = None
 
     def slots(self) -> list[str]:

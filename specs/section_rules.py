@@ -217,8 +217,6 @@ def intel_rdt(spec: Spec) -> Iterator[Invalid]:
         return
     if rdt.clos_id in (".", "..") or (len(rdt.clos_id) > 1 and "/" in rdt.clos_id):
         yield Invalid(f'invalid intelRdt.ClosID "{rdt.clos_id}"', f"{rdt.pointer}.closID", clause=clause)
-    if "\n" in rdt.l3_cache_schema:
-        yield Invalid("a schema has one line", f"{rdt.pointer}.l3CacheSchema", clause=clause)
     if rdt.mem_bw_schema and (rdt.mem_bw_schema[:3] != "MB:" or "\n" in rdt.mem_bw_schema):
         yield Invalid("memBwSchema is one line that starts with MB:", f"{rdt.pointer}.memBwSchema", clause=clause)
     for index, line in enumerate(rdt.schemata):

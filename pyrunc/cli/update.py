@@ -36,8 +36,8 @@ COMMAND = Command(
         ("kernel-memory", TEXT, ""),  # the kernel has given these two up
         ("kernel-memory-tcp", TEXT, ""),
         ("pids-limit", NUMBER, "number of processes; -1 for no limit"),
-        ("l3-cache-schema", TEXT, ""),
-        ("mem-bw-schema", TEXT, ""),
+        ("l3-cache-schema", TEXT, "share of the L3 caches, such as L3:0=7f0;1=1f"),
+        ("mem-bw-schema", TEXT, "share of the memory's bandwidth, such as MB:0=20;1=70"),
     ),
     details="""
 What is not given stays as it is. With --resources the other flags do not count.
@@ -62,17 +62,16 @@ SIZES = {
     "memory-reservation": ("memory", "reservation"),
     "memory-swap": ("memory", "swap"),
 }
+SCHEMAS = {"l3-cache-schema": "l3CacheSchema", "mem-bw-schema": "memBwSchema"}
 UNITS = "kmgtp"
 
 
 def run(context: Context, given: Given) -> int:
     from pyrunc.update import update
 
-    for name in ("l3-cache-schema", "mem-bw-schema"):
-        if given.has(name):
-            raise PyruncError(f"--{name} is not supported by this version")
     value = read_resources(given.text("resources")) if given.text("resources") else from_flags(given)
-    for warning in update(context.root, given.arguments[0], value):
+    rdt = {member: given.text(name) for name, member in SCHEMAS.items() if given.text(name)}
+    for warning in update(context.root, given.arguments[0], value, rdt):
         context.log.warning(warning)
     for name in ("kernel-memory", "kernel-memory-tcp"):
         if given.has(name):

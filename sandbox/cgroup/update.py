@@ -117,6 +117,8 @@ def _writable(path: str, now: str) -> str:
     """The content of a file in the form in which it can be written."""
     if path.endswith("/memory.oom_control"):
         return now.split()[1]
+    if path.endswith("/schemata"):
+        return f"{now}\n"  # resctrl refuses a last line without an end
     return now or "\n"
 
 

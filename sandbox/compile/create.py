@@ -86,6 +86,10 @@ def compile_create(spec: Spec, facts: Facts, request: Request) -> Plan:
         plan.init.append(op("undumpable", ""))
     raise_limits(plan, process)
     flags = namespaces(plan, spec, facts, "cgroup" if entered.into else "", entered.enter)
+    if spec.linux.intel_rdt is not None:
+        from pyrunc.sandbox.compile.resctrl import share_caches
+
+        share_caches(plan, spec.linux.intel_rdt, facts, request.id)
     isolate(plan, spec, facts, request, flags)
     root(plan, spec, request.rootfs, flags)
     deferred = mounts(plan, spec, facts, request.rootfs, flags)
@@ -207,10 +211,8 @@ def start(plan: Plan, request: Request) -> None:
 def refuse_unsupported(spec: Spec) -> None:
     """What the document may ask for and this release cannot do: an error that names it, never a silent skip."""
     process = spec.process
-    linux = spec.linux
     asked = (
         (process and process.selinux_label, "process.selinuxLabel"),
-        (linux.intel_rdt, "linux.intelRdt"),
     )
     for value, pointer in asked:
         if value:

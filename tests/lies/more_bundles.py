@@ -63,7 +63,7 @@ PROCESS = (
     Lie("personality", (("set", "linux.personality", {"domain": "PER_BSD"}),), "invalid personality domain PER_BSD (linux.personality.domain)"),
     Lie("memory policy of a node that is not there", (("set", "linux.memoryPolicy", {"mode": "MPOL_BIND", "nodes": "1000"}),), "{started}cannot set memory policy MPOL_BIND of nodes 1000 (linux.memoryPolicy): EINVAL: invalid argument", valid=True),
     Lie("two memory policies in one", (("set", "linux.memoryPolicy", {"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_STATIC_NODES", "MPOL_F_RELATIVE_NODES"]}),), "{started}cannot set memory policy MPOL_BIND|MPOL_F_RELATIVE_NODES|MPOL_F_STATIC_NODES of nodes 0 (linux.memoryPolicy): EINVAL: invalid argument", valid=True),
-    Lie("Intel RDT", (("set", "linux.intelRdt", {"closID": "a"}),), "cannot apply linux.intelRdt (linux.intelRdt): this release does not support it", valid=True),
+    Lie("class of service that leads out", (("set", "linux.intelRdt", {"closID": "../a"}),), "invalid intelRdt.ClosID \"../a\" (linux.intelRdt.closID)"),
     Lie("network devices", (("set", "linux.netDevices", {"eth99": {}}),), "{started}cannot move network device eth99 into the container (linux.netDevices[\"eth99\"]): ENODEV: no such device", valid=True),
 )
 

@@ -190,7 +190,6 @@ BROKEN = [
     (in_linux("intelRdt", {"closID": "a/b"}), "linux.intelRdt.closID", 'invalid intelRdt.ClosID "a/b"'),
     (in_linux("intelRdt", {"closID": ".."}), "linux.intelRdt.closID", 'invalid intelRdt.ClosID ".."'),
     (in_linux("intelRdt", {"memBwSchema": "L3:0=1"}), "linux.intelRdt.memBwSchema", "MB:"),
-    (in_linux("intelRdt", {"l3CacheSchema": "L3:0=1\nMB:0=1"}), "linux.intelRdt.l3CacheSchema", "one line"),
     (in_linux("intelRdt", {"schemata": ["L3:0=1\nx"]}), "linux.intelRdt.schemata[0]", "one line"),
     (in_linux("memoryPolicy", {"mode": "MPOL_BEST"}), "linux.memoryPolicy.mode",
      'invalid memory policy mode "MPOL_BEST"'),

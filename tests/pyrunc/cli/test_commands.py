@@ -480,7 +480,6 @@ def test_update_errors(pyrunc: Pyrunc, keep: Keep) -> None:
     """Limits that cannot be understood or kept are errors that name them."""
     keep("box", pid=1, start=1)
     assert pyrunc("update", "--cpu-share", "x", "box").says('invalid value for cpu-share: "x" is no number')
-    assert pyrunc("update", "--l3-cache-schema", "x", "box").says("--l3-cache-schema is not supported by this version")
     assert pyrunc("update", "-r", "/nowhere", "box").says("cannot read /nowhere: ENOENT: no such file or directory")
     assert pyrunc("update", "--pids-limit", "1", "box").says("container not running")
     assert pyrunc("update", "-r", "-", "box", stdin="[]").says("-: an object with resources is needed")
