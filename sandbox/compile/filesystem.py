@@ -69,8 +69,8 @@ def devices(plan: Plan, spec: Spec, facts: Facts, request: Request) -> None:
     listed = set()
     for device in spec.linux.devices:
         path = normal(device.path)
-        if path in ("/dev/ptmx", "/dev/console"):
-            continue  # a link and the terminal's; runc tolerates them in the list
+        if path in ("/dev/ptmx", "/dev/console") or path in listed:
+            continue  # a link and the terminal's: engines list them as well, and some things twice
         listed.add(path)
         plan.init.append(_listed(device, path, isolated))
     for path, major, minor in DEFAULT_DEVICES:

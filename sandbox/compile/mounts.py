@@ -51,7 +51,9 @@ PROC_ALLOWED = {
 class Options:
     """What the options of one mount come to."""
 
-    __slots__ = ("clear", "data", "id_map", "iversion", "links", "named", "propagation", "rec_clear", "rec_set", "set")
+    __slots__ = (
+        "clear", "data", "id_map", "iversion", "links", "named", "propagation", "rec_clear", "rec_set", "set", "then",
+    )  # fmt: skip
 
     def __init__(self, mount: Mount) -> None:
         self.set = self.clear = self.rec_set = self.rec_clear = self.propagation = 0
@@ -59,6 +61,7 @@ class Options:
         self.named = False  # some flag is set or cleared by name
         self.id_map = ""  # the option that asks for it
         self.links = ""  # what is not followed
+        self.then: list[int] = []  # further propagations, each on top of the one before: `slave,shared` is both
         self.data: list[str] = []
         for option in mount.options:
             self._add(option)
@@ -70,9 +73,9 @@ class Options:
             self.set = self.set & ~off | on  # a later option overrides an earlier one
             self.clear = (self.clear | off) & ~on | off & ATIME
         elif option in PROPAGATION:
-            self.propagation = PROPAGATION[option]
+            self._propagate(PROPAGATION[option])
         elif option[:1] == "r" and option[1:] in PROPAGATION:
-            self.propagation = PROPAGATION[option[1:]] | REC
+            self._propagate(PROPAGATION[option[1:]] | REC)
         elif option[:1] == "r" and option[1:] in ATTRIBUTES:
             on, off = ATTRIBUTES[option[1:]]
             self.rec_set = self.rec_set & ~off | on
@@ -91,6 +94,13 @@ class Options:
             self.data += [item for item in option.split(",") if item]
 
 
+    def _propagate(self, flags: int) -> None:
+        if self.propagation:
+            self.then.append(flags)
+        else:
+            self.propagation = flags
+
+
 def mounts(plan: Plan, spec: Spec, facts: Facts, rootfs: str, flags: int) -> list[tuple[str, str]]:
     """Adds all mounts; returns [(mount slot, pointer)] of those to be made read-only once everything in them exists."""
     deferred: list[tuple[str, str]] = []
@@ -106,6 +116,8 @@ def mounts(plan: Plan, spec: Spec, facts: Facts, rootfs: str, flags: int) -> lis
             cgroup_mount(plan, spec, facts.layout, mount, options, target, index, flags, deferred)
         else:
             _mount(plan, spec, facts, mount, options, target, index, deferred)
+        for propagation in options.then:
+            plan.init.append(op("remount", mount.pointer, 0, 0, propagation, target, ()))
     if any(item.name == "opener" for item in plan.init):
         plan.init.append(op("dismiss_opener", "mounts"))
     if not entered:

@@ -136,6 +136,27 @@ def test_listed_default(bundle: Bundle) -> None:
     assert box.output_of("stat -c %t:%T /dev/null /dev/tty").split() == ["1:3", "5:0"]
 
 
+@pytest.mark.parametrize("mapped", [False, True], ids=["root", "user namespace"])
+def test_device_twice(bundle: Bundle, mapped: bool) -> None:
+    """What an engine lists twice is one device, made or, in a user namespace, bound once."""
+    box = bundle()
+    if mapped:
+        box.user_namespace()
+    box.linux["devices"] = [device(path="/dev/zero", minor=5), device(path="/dev/zero", minor=5)]
+
+    mounts = "grep -c /dev/zero /proc/self/mounts || true"
+
+    assert box.output_of(f"stat -c %t:%T /dev/zero; {mounts}").split() == ["1:5", str(int(mapped))]
+
+
+def test_device_twice_in_two_ways(bundle: Bundle) -> None:
+    """Two devices of one path are an error, never one in place of the other."""
+    box = bundle("true")
+    box.linux["devices"] = [device(path="/dev/mine", minor=3), device(path="/dev/mine", minor=5)]
+
+    assert box.run().status == 1
+
+
 @pytest.mark.unlike("crun", "makes a character device")
 def test_bad_device(bundle: Bundle) -> None:
     """A type of device that does not exist is an error."""

@@ -62,6 +62,11 @@ def test_flags_of_a_bind(options: list[str], flags: str) -> None:
     assert bind(*options) == [f"bind /srv on /m{flags}"]
 
 
+def test_propagations_add_up() -> None:
+    """Each word is a step of its own: a mount may be slave and shared."""
+    assert bind("rslave", "shared") == ["bind /srv on /m (rslave)", "remount /m (shared)"]
+
+
 def test_type_bind_is_a_bind() -> None:
     """A mount of the type bind is one, also without the option."""
     assert words(plan_of({"type": "bind", "options": ["rprivate"]})) == ["bind /srv on /m (rprivate)"]
