@@ -180,10 +180,31 @@ class BuildFront(build_scripts):  # type: ignore[misc, unused-ignore]
         return FRONT
 
 
+def documents() -> list[tuple[str, list[str]]]:
+    """Man pages and completions, made from the commands' own tables, with where they are installed."""
+    sys.path.insert(0, TOP)
+    from pyrunc.cli.man import pages
+    from pyrunc.cli.shells import SHELLS
+
+    homes = {"bash": ("bash-completion/completions", "pyrunc"), "zsh": ("zsh/site-functions", "_pyrunc")}
+    homes["fish"] = ("fish/vendor_completions.d", "pyrunc.fish")
+    made = [("man/man8", name, text) for name, text in pages().items()]
+    made += [(*homes[shell], write()) for shell, write in SHELLS.items()]
+    found: dict[str, list[str]] = {}
+    for home, name, text in made:
+        path = f"build/share/{home}/{name}"
+        os.makedirs(os.path.dirname(os.path.join(TOP, path)), exist_ok=True)
+        with open(os.path.join(TOP, path), "w", encoding="utf-8") as file:
+            file.write(text)
+        found.setdefault(f"share/{home}", []).append(path)
+    return list(found.items())
+
+
 if __name__ == "__main__":
     setup(
         cffi_modules=[f"{path}:ffibuilder" for path in sorted(glob.glob(f"{NATIVE}/build_*.py"))],
         scripts=[f"{NATIVE}/front/front.c"],
+        data_files=documents(),
         cmdclass={"build_ext": BuildNative, "build_scripts": BuildFront},
         # One wheel for every Python from 3.11 on: the modules keep to the stable ABI, the programs have none.
         options={"bdist_wheel": {"py_limited_api": "cp311"}},

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 
 COMMANDS = (
-    "create", "delete", "events", "exec", "features", "image", "kill", "list", "pause", "plan", "ps", "resume", "run",
-    "spec", "start", "state", "update", "validate",
+    "completion", "create", "delete", "events", "exec", "features", "image", "kill", "list", "pause", "plan", "ps",
+    "resume", "run", "spec", "start", "state", "update", "validate",
 )  # fmt: skip
 # Engines ask for the help of these to see what kind of runtime this is. Their flags are not declared: podman takes a
 # complaint about a flag's missing value as a sign that the flag works.
@@ -174,10 +174,14 @@ def load(name: str) -> CommandModule:
 
 def show_help(names: list[str]) -> int:
     """The help of a command, or of pyrunc itself."""
-    from pyrunc.cli.help import command_help, program_help
+    from pyrunc.cli.help import command_help, program_help, unsupported
 
-    if names and names[0] in UNSUPPORTED:
-        show(command_help(Command(names[0], UNSUPPORTED[names[0]], "<container-id>")))
+    if names and names[0] in ("--man", "-man"):
+        from pyrunc.cli.man import command_page, program_page
+
+        show(command_page(load(names[1]).COMMAND) if names[1:] else program_page())
+    elif names and names[0] in UNSUPPORTED:
+        show(command_help(unsupported(names[0])))
     elif names:
         show(command_help(load(names[0]).COMMAND))
     else:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from pyrunc.cli.context import GLOBAL_FLAGS
 from pyrunc.cli.options import SWITCH
+from pyrunc.cli.tables import global_flags, shown, unsupported
 from pyrunc.version import VERSION
+
+__all__ = ["command_help", "program_help", "unsupported"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyrunc.cli.options import Command, Flag
-
-HELP_FLAG: Flag = ("help, h", SWITCH, "show help")
 
 
 def command_help(command: Command) -> str:
@@ -20,7 +20,7 @@ def command_help(command: Command) -> str:
     parts.append(f"USAGE:\n   pyrunc {command.name} {options}{command.usage}".rstrip())
     if command.details:
         parts.append(f"DESCRIPTION:\n{_indent(command.details)}")
-    parts.append(f"OPTIONS:\n{_flags((*command.flags, HELP_FLAG))}")
+    parts.append(f"OPTIONS:\n{_flags(shown(command.flags))}")
     return "\n\n".join(parts) + "\n"
 
 
@@ -30,7 +30,7 @@ def program_help(commands: list[Command]) -> str:
     lines = [f"   {command.name:{width}}{command.summary}" for command in commands]
     lines.append(f"   {'help, h':{width}}show the help of pyrunc or of one command")
     return (
-        "NAME:\n   pyrunc - run containers from OCI bundles, and handle OCI images\n\n"
+        "NAME:\n   pyrunc - Open Container Initiative runtime, and image tool\n\n"
         "USAGE:\n   pyrunc [global options] command [command options] [arguments...]\n\n"
         f"VERSION:\n   {VERSION}\n\n"
         "DESCRIPTION:\n"
@@ -41,14 +41,14 @@ def program_help(commands: list[Command]) -> str:
         "       # pyrunc run box\n\n"
         "   To see beforehand what would be done: pyrunc plan\n\n"
         "COMMANDS:\n" + "\n".join(lines) + "\n\n"
-        f"GLOBAL OPTIONS:\n{_flags((*GLOBAL_FLAGS, HELP_FLAG))}\n"
+        f"GLOBAL OPTIONS:\n{_flags(global_flags())}\n"
     )
 
 
-def _flags(flags: tuple[Flag, ...]) -> str:
-    shown = [(_names(names, kind), sentence) for names, kind, sentence in flags if sentence]
-    width = max(len(names) for names, _ in shown) + 2
-    return "\n".join(f"   {names:{width}}{sentence}" for names, sentence in shown)
+def _flags(flags: list[Flag]) -> str:
+    rows = [(_names(names, kind), sentence) for names, kind, sentence in flags]
+    width = max(len(names) for names, _ in rows) + 2
+    return "\n".join(f"   {names:{width}}{sentence}" for names, sentence in rows)
 
 
 def _names(names: str, kind: str) -> str:

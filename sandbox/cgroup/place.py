@@ -67,5 +67,8 @@ def below(folder: str, path: str) -> str:
         raise PyruncError(f"bad sub cgroup path: {path}", hint="it has to stay below the container's cgroup")
     whole = "/".join([folder, *parts])
     if not posix.access(f"{whole}/cgroup.procs", posix.F_OK):
-        raise PyruncError(f"no cgroup {path} in the container", hint=f"{whole} does not exist")
+        raise PyruncError(  # runc's words for it
+            f"error adding pid of the process to cgroups: open {whole}/cgroup.procs: no such file or directory",
+            hint=f"make the cgroup {path} in the container before",
+        )
     return whole

@@ -121,5 +121,5 @@ def console(plan: Plan, process: Process) -> None:
     size = process.console_size
     rows, columns = (size.height, size.width) if size else (0, 0)
     user = process.user
-    plan.init.append(op("open_console", "process.terminal", "console", rows, columns, user.uid, user.gid, 0))
+    plan.init.append(op("open_console", "process.terminal", "console", rows, columns, user.uid, -1, 0))
     plan.init.append(op("use_console", "process.terminal"))

@@ -109,7 +109,7 @@ def console(plan: Plan, process: Process, request: Request, flags: int) -> str:
     size = process.console_size
     rows, columns = (size.height, size.width) if size else (0, 0)
     user = process.user
-    plan.init.append(op("open_console", "process.terminal", "console", rows, columns, user.uid, user.gid, 1))
+    plan.init.append(op("open_console", "process.terminal", "console", rows, columns, user.uid, -1, 1))
     plan.init.append(op("use_console", "process.terminal"))
     return "console"
 

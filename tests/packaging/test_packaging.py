@@ -78,6 +78,16 @@ def test_wheel_holds_everything(wheel: Path, tree: Path) -> None:
     assert not any(name.startswith(("sandbox/", "specs/", "tests/")) for name in names)
 
 
+def test_wheel_has_documents(wheel: Path) -> None:
+    """Man pages and completions go where the system looks for them."""
+    names = {name.partition(".data/data/")[2] for name in zipfile.ZipFile(wheel).namelist()}
+
+    assert {
+        "share/man/man8/pyrunc.8", "share/man/man8/pyrunc-run.8", "share/bash-completion/completions/pyrunc",
+        "share/zsh/site-functions/_pyrunc", "share/fish/vendor_completions.d/pyrunc.fish",
+    } <= names  # fmt: skip
+
+
 def test_wheel_serves_every_python(wheel: Path) -> None:
     """One wheel for Python 3.11 and everything later."""
     assert "-cp311-abi3-linux_" in wheel.name

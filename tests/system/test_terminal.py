@@ -109,6 +109,22 @@ def test_console_device(bundle: Bundle, receiver: Receiver) -> None:
     box.wait("stopped")
 
 
+def test_owner(bundle: Bundle, receiver: Receiver) -> None:
+    """The terminal belongs to the process's user; its group stays the one that devpts was mounted with."""
+    box = with_terminal(bundle(), "stat -c %u:%g /dev/pts/0; echo end")
+    box.process["user"] = {"uid": 1000, "gid": 1001}
+    devpts = next(mount for mount in box.config["mounts"] if mount["destination"] == "/dev/pts")
+    devpts["options"] = [*(one for one in devpts["options"] if not one.startswith("gid=")), "gid=5"]
+
+    assert box.run_detached("--console-socket", str(receiver.path)).ok
+    master = receiver.master()
+    out = read_until(master, "end")
+    os.close(master)
+
+    assert "1000:5" in out
+    box.wait("stopped")
+
+
 def test_console_size(bundle: Bundle, receiver: Receiver) -> None:
     """consoleSize is the size of the terminal from the start."""
     box = with_terminal(bundle(), "stty size; echo end")

@@ -10,15 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from pyrunc.cli import COMMANDS, UNSUPPORTED
 from pyrunc.version import VERSION
 
 from ..command import Pyrunc
 from ..conftest import Keep, Sleeper
 
-COMMANDS = (
-    "create delete exec features image kill list pause plan ps resume run spec start state update validate".split()
-)
-UNSUPPORTED = ["checkpoint", "restore"]
 WITH_ID = ["delete", "exec", "kill", "pause", "ps", "resume", "start", "state", "update"]
 
 # What a box needs besides its defaults.
@@ -33,7 +30,7 @@ DOCUMENT = {
 # -- help, version, what is not there --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", COMMANDS + UNSUPPORTED)
+@pytest.mark.parametrize("command", (*COMMANDS, *UNSUPPORTED))
 def test_help(pyrunc: Pyrunc, command: str) -> None:
     """Each command has a help, to be had in three ways, on standard output, exit code 0."""
     shown = pyrunc(command, "--help")
