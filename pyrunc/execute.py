@@ -103,6 +103,7 @@ class Joining:
                 _end(self.launch.pid)
             if isinstance(error, PyruncError):
                 error.prefix = "unable to start container process: "
+                error.plan, error.step = self.launch.plan, self.launch.current
             raise
 
     def _open_process(self, launch: Launch, operation: Operation) -> None:

@@ -263,6 +263,7 @@ class Creation:
                 error.hint = f"and the way back failed: {left}; `pyrunc delete --force {self.record.id}` tries again"
         if isinstance(error, PyruncError):
             error.prefix = "unable to start container process: "  # engines know runc's words
+            error.plan, error.step = self.plan, self.launch.current
         raise error from None
 
     def _undo(self) -> None:

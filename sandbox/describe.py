@@ -52,10 +52,15 @@ def describe(operation: Operation, reveal: bool = False) -> str:
 
 def lines(plan: Plan, reveal: bool = False) -> list[str]:
     """The plan as aligned text: side, phase, what is done (with tolerances), where it comes from."""
-    rows = [("host", operation.name, operation) for operation in plan.host]
-    split = next((index + 1 for index, row in enumerate(rows) if row[1] == "launch"), len(rows))
-    shown = rows[:split]
-    rest = rows[split:]
+    return [text for _, text in rows(plan, reveal)]
+
+
+def rows(plan: Plan, reveal: bool = False) -> list[tuple[Operation, str]]:
+    """The same, each line with its operation."""
+    ours = [("host", operation.name, operation) for operation in plan.host]
+    split = next((index + 1 for index, row in enumerate(ours) if row[1] == "launch"), len(ours))
+    shown = ours[:split]
+    rest = ours[split:]
     for operation in plan.init:
         side = "start" if PHASES[operation.phase] in ("join", "spawn") else "init"
         shown.append((side, PHASES[operation.phase], operation))
@@ -65,7 +70,7 @@ def lines(plan: Plan, reveal: bool = False) -> list[str]:
                 if shown[-1][1] == "answer":
                     break
     shown += rest
-    return [_row(side, phase, operation, reveal) for side, phase, operation in shown]
+    return [(operation, _row(side, phase, operation, reveal)) for side, phase, operation in shown]
 
 
 def _row(side: str, phase: str, operation: Operation, reveal: bool) -> str:

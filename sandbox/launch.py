@@ -41,6 +41,7 @@ class Launch:
         self.made: list[str] = []  # cgroup folders that were not there before
         self.received = -1  # fd that came with the last rendezvous
         self.listener = -1  # number of the seccomp listener in init, as the last rendezvous told it
+        self.current: Operation | None = None  # the one at hand: after a failure, the one that failed
         self.trace: Callable[[str], None] | None = None  # gets a sentence on each step, as it is known to be done
         self._traced = 0  # operations of init that it has been told of
         self._control: _socket.socket | None = None
@@ -54,6 +55,7 @@ class Launch:
         it.
         """
         for operation in self.plan.host:
+            self.current = operation
             own = HOST.get(operation.name)
             if own is not None:
                 own(self, operation)
@@ -121,6 +123,7 @@ class Launch:
         if kind == MESSAGE_FAIL:
             self._tell_init(index)
         if kind == MESSAGE_FAIL and index < len(self.plan.init):
+            self.current = self.plan.init[index]
             return explain(self.plan.init[index], a, b, text.decode("utf-8", "replace"))
         self._reap_launcher()
         return vanished(self.pid)

@@ -7,6 +7,10 @@ PyruncError
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 class PyruncError(Exception):
     """One sentence for a person, where in the document it comes from, and one hint.
@@ -16,6 +20,9 @@ class PyruncError(Exception):
     """
 
     prefix = ""
+    # The plan that was being carried out and the operation at hand, for `pyrunc explain`; whoever knows sets them.
+    plan: Any = None
+    step: Any = None
 
     def __init__(self, message: str, pointer: str = "", hint: str | None = None) -> None:
         super().__init__(message)

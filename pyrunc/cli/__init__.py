@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 
 COMMANDS = (
-    "completion", "create", "delete", "doctor", "events", "exec", "features", "image", "kill", "list", "pause", "plan",
-    "ps", "resume", "run", "spec", "start", "state", "update", "validate",
+    "completion", "create", "delete", "doctor", "events", "exec", "explain", "features", "image", "kill", "list",
+    "pause", "plan", "ps", "resume", "run", "spec", "start", "state", "update", "validate",
 )  # fmt: skip
 # Engines ask for the help of these to see what kind of runtime this is. Their flags are not declared: podman takes a
 # complaint about a flag's missing value as a sign that the flag works.
@@ -39,6 +39,8 @@ UNSUPPORTED = {
     "checkpoint": "save the processes of a container to files (not supported by this version)",
     "restore": "make a container from saved processes (not supported by this version)",
 }
+
+EXPLAINED = ("create", "run", "start", "exec")
 
 INTERRUPTED = 130
 
@@ -66,11 +68,13 @@ def main(arguments: list[str] | None = None, launcher: str = "") -> NoReturn:
 class Attempt:
     """How far a command line has got: what an error has to know."""
 
-    __slots__ = ("command", "log")
+    __slots__ = ("command", "context", "given", "log")
 
     def __init__(self) -> None:
         self.log = Log()
         self.command: Command | None = None
+        self.context: Context | None = None
+        self.given: Given | None = None
 
 
 def perform(arguments: list[str]) -> int:
@@ -86,7 +90,9 @@ def perform(arguments: list[str]) -> int:
         attempt.log.error(str(error))
         return 1
     except PyruncError as error:
-        return fail(attempt, str(error), error.hint)
+        status = fail(attempt, str(error), error.hint)
+        keep_failure(attempt, error)
+        return status
     except KeyboardInterrupt:
         return INTERRUPTED
     except Exception as error:
@@ -101,11 +107,12 @@ def carry_out(attempt: Attempt, arguments: list[str]) -> int:
         return show_help([])
     level = "debug" if given.switch("debug") else given.text("log-level", "warning")
     attempt.log = Log(given.text("log"), given.text("log-format", "text"), level)
-    context = make_context(attempt.log, given)
+    context = attempt.context = make_context(attempt.log, given)
 
     if given.switch("report-start"):
-        from pyrunc.cli.start import report
+        from pyrunc.cli.start import COMMAND, report
 
+        attempt.command, attempt.given = COMMAND, given
         return report(context, given.arguments)
     name, *rest = given.arguments
     if name in ("help", "h"):
@@ -114,7 +121,7 @@ def carry_out(attempt: Attempt, arguments: list[str]) -> int:
         return refuse(name, rest)
     module = load(name)
     command = attempt.command = module.COMMAND
-    given = parse(command.flags, rest, command.stops)
+    given = attempt.given = parse(command.flags, rest, command.stops)
     if given.switch("help"):
         return show_help([name])
     check_count(command, given)
@@ -142,6 +149,17 @@ def fail(attempt: Attempt, message: str, hint: str | None) -> int:
     command = attempt.command
     attempt.log.error(command.prefix + message if command else message, hint)
     return command.failure if command else 1
+
+
+def keep_failure(attempt: Attempt, error: PyruncError) -> None:
+    """For `pyrunc explain`; after the error itself, which somebody waits for."""
+    command, context, given = attempt.command, attempt.context, attempt.given
+    if command is None or context is None or given is None or not given.arguments or command.name not in EXPLAINED:
+        return
+    from pyrunc.failed import keep
+
+    bundle = absolute(given.text("bundle") or ".") if command.name in ("create", "run") else ""
+    keep(context.root, command.name, given.arguments[0], bundle, error)
 
 
 def refuse(name: str, arguments: list[str]) -> int:
