@@ -3,11 +3,12 @@
 # make test    all tests and linters          make lint   the linters alone
 # make sanitize   the C parts under the address and undefined behaviour sanitizers
 # make bench   pyrunc beside runc and crun    make soak   what takes longer than `make test` may
+# make storm   50,000 starts while somebody exchanges folders of the root file system for links
 # make clean   what builds and tests have left
 
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: setup demo test lint bench soak sanitize clean packages
+.PHONY: setup demo test lint bench soak sanitize storm clean packages
 
 # The first Python from 3.11 on. The system's own before what PATH says, because PATH may hold a slow wrapper.
 PYTHON ?= $(shell for p in /usr/bin/python3 python3.14 python3.13 python3.12 python3.11 python3; do \
@@ -66,6 +67,10 @@ ROUNDS ?= 3
 soak: setup
 	$(BIN)/python -m pytest -m soak tests
 	for round in $$(seq $(ROUNDS)); do $(BIN)/python -m pytest -q -x tests/system || exit 1; done
+
+STARTS ?= 50000
+storm: setup
+	PYRUNC_STORM_STARTS=$(STARTS) $(BIN)/python -m pytest -s tests/storm
 
 sanitize: setup
 	$(BIN)/python -m pytest tests/native/test_sanitized.py

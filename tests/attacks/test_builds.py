@@ -28,7 +28,7 @@ def test_nothing_taken_out(
     result, found = exchange_target(first, stopper, outside)
 
     assert found == []
-    assert "replaced while it was mounted on" in result.err
+    assert f"tmpfs on {outside}" in result.out
     assert by_folder(second, NUMBER) == by_descriptor(third, NUMBER) == ["", ""]
 
 

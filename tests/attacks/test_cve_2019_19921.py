@@ -25,11 +25,11 @@ def attack(box: Box, stopper: Stopper) -> Result:
 
 
 def test_attack_fails(bundle: Bundle, stopper: Stopper) -> None:
-    """A container whose /proc is not the procfs that was mounted does not start."""
+    """The procfs is moved on to whatever folder is at /proc by then."""
     result = attack(bundle(), stopper)
 
-    assert not result.ok
-    assert "replaced while it was mounted on: /proc" in result.err
+    assert result.err == ""
+    assert result.out.startswith("Linux version")
 
 
 def test_guard_is_what_stops_it(bundle: Bundle, stopper: Stopper, unguarded: Unguarded) -> None:

@@ -32,12 +32,35 @@ def attack(box: Box, stopper: Stopper, kind: str) -> Result:
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
 def test_attack_fails(bundle: Bundle, stopper: Stopper, kind: str) -> None:
-    """A container whose masked path is not masked does not start."""
+    """The mask is moved on to whatever is at the path by then."""
     result = attack(bundle(), stopper, kind)
 
+    assert (result.out, result.err) == ("", "")
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_other_kind(bundle: Bundle, stopper: Stopper, kind: str) -> None:
+    """A container whose mask cannot be moved on, because a file has taken a folder's place or the other way round, does
+    not start."""
+    box = bundle()
+    hidden, other = box.rootfs / "etc/hidden", box.rootfs / "etc/other"
+    for path, wanted in ((hidden, kind == "folder"), (other, kind != "folder")):
+        if wanted:
+            path.mkdir()
+        else:
+            path.write_text("secret\n")
+    box.linux["readonlyPaths"], box.linux["maskedPaths"] = [], ["/etc/hidden"]
+
+    def swap(pid: int) -> None:
+        hidden.rename(box.rootfs / "etc/moved")
+        other.rename(hidden)
+
+    with stopper.stops(box.runtime, Stop("openat2", swap, text="/etc/hidden")) as fds:
+        result = box.sh("cat /etc/hidden").run(pass_fds=fds)
+
     assert not result.ok
-    assert "replaced while it was mounted on: /etc/hidden" in result.err
     assert "linux.maskedPaths[0]" in result.err
+    assert "secret" not in result.out
 
 
 @pytest.mark.parametrize("kind", ["file", "folder"])

@@ -3,6 +3,10 @@
 
 #include <sys/stat.h>
 
+enum { MAX_RACES = 200 };
+
+#include <sys/stat.h>
+
 int change_attributes(int mount, uint64_t set, uint64_t clear, bool recursive) {
     struct mount_attributes attributes = {.set = set, .clear = clear};
     if (!set && !clear)
@@ -82,24 +86,45 @@ int open_target(const struct operation *operation, const char *path, bool folder
     return target;
 }
 
-/* Attaches MOUNT at TARGET, the handle of PATH, and looks whether PATH now leads to it: with mounts of the container in
- * shared trees, somebody may exchange folders while we work (CVE-2021-30465). Consumes TARGET. */
-int attach(int mount, int target, const char *path) {
+/* Whether PATH leads to MOUNT. */
+static int check_reached(int mount, const char *path) {
     struct status ours, found;
-    int error = sys_move_mount(mount, target);
-    close(target);
-    if (error)
-        return error;
-    error = sys_statx(mount, &ours);
-    if (error)
-        return error;
-    /* Only who has mounted a link looks for one. */
-    int reached = path_open(root_fd(), path, O_PATH | (S_ISLNK(ours.mode) ? O_NOFOLLOW : 0));
+    int reached = path_open(root_fd(), path, O_PATH);
     if (reached < 0)
         return because(reached, DETAIL_TARGET_CHANGED, path);
-    error = sys_statx(reached, &found);
+    int error = sys_statx(mount, &ours);
+    if (!error)
+        error = sys_statx(reached, &found);
     close(reached);
     if (error)
         return error;
     return ours.mount == found.mount ? 0 : refused(DETAIL_TARGET_CHANGED, path);
+}
+
+/* Attaches MOUNT at TARGET, the handle of PATH, and looks whether PATH now leads to it: with mounts of the container in
+ * shared trees, somebody may exchange folders while we work (CVE-2021-30465). Consumes TARGET. */
+int attach_once(int mount, int target, const char *path) {
+    int error = sys_move_mount(mount, target);
+    close(target);
+    return error ? error : check_reached(mount, path);
+}
+
+/* The place for MOUNT once more: made for OPERATION when it is missing now, or only looked for. */
+static int open_again(const struct operation *operation, int mount, const char *path) {
+    struct stat found;
+    if (!operation)
+        return path_open(root_fd(), path, O_PATH);
+    int error = answer(fstat(mount, &found));
+    return error ? error : open_target(operation, path, S_ISDIR(found.st_mode));
+}
+
+/* The same, and on from where the mount is then whenever the folder was exchanged meanwhile: it only has to stand still for the
+ * moment between opening and moving. Nobody may keep us at it for ever. OPERATION may be NULL: then nothing is made. */
+int attach(int mount, int target, const char *path, const struct operation *operation) {
+    int error = attach_once(mount, target, path);
+    for (unsigned race = 0; error && race < MAX_RACES; race++) {
+        target = open_again(operation, mount, path);
+        error = target < 0 ? target : attach_once(mount, target, path);
+    }
+    return error;
 }

@@ -50,7 +50,7 @@ static int bind_console(const struct operation *operation, int slave) {
     if (tree < 0)
         return tree;
     int target = open_target(operation, "/dev/console", false);
-    int error = target < 0 ? target : attach(tree, target, "/dev/console");
+    int error = target < 0 ? target : attach(tree, target, "/dev/console", NULL);
     close(tree);
     return error;
 }

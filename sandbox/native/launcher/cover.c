@@ -3,6 +3,8 @@
 
 #include <sys/stat.h>
 
+enum { MAX_RACES = 200 };
+
 /* Which of our detached mounts are attached by now: the first use moves one, every later one clones it. */
 static bool attached[FD_COUNT];
 
@@ -13,7 +15,7 @@ static int cover(enum fd_name name, int target, const char *path) {
         close(target);
         return mount;
     }
-    int error = attach(mount, target, path);
+    int error = attach(mount, target, path, NULL);
     if (mount != tree)
         close(mount);
     attached[name] |= !error;
@@ -53,8 +55,7 @@ int op_mask(const struct operation *operation) {
     return cover(name, target, path);
 }
 
-int op_readonly(const struct operation *operation) {
-    const char *path = operation->texts[READONLY_PATH].bytes;
+static int make_readonly(const char *path) {
     int target = path_open(root_fd(), path, O_PATH);
     if (target < 0)
         return target;
@@ -63,8 +64,16 @@ int op_readonly(const struct operation *operation) {
     if (error)
         close(target);
     else
-        error = attach(tree, target, path);
+        error = attach_once(tree, target, path);
     if (tree >= 0)
         close(tree);
+    return error;
+}
+
+/* Anew, and not only attached anew, when the folder was exchanged meanwhile: it is its own content that is shown. */
+int op_readonly(const struct operation *operation) {
+    int error = -REFUSED;
+    for (unsigned race = 0; error == -REFUSED && race < MAX_RACES; race++)
+        error = make_readonly(operation->texts[READONLY_PATH].bytes);
     return error;
 }

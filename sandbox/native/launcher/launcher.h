@@ -88,7 +88,8 @@ int new_file_system(const char *type, const char *options, unsigned attributes);
 
 /* attach.c */
 int open_target(const struct operation *operation, const char *path, bool folder);
-int attach(int mount, int target, const char *path);
+int attach(int mount, int target, const char *path, const struct operation *operation);
+int attach_once(int mount, int target, const char *path);
 int change_attributes(int mount, uint64_t set, uint64_t clear, bool recursive);
 int change_propagation(int mount, uint64_t flags);
 int map_ids(int mount, int namespace, bool recursive);

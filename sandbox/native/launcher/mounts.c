@@ -99,8 +99,9 @@ static int mode_of_target(const struct operation *operation, const char *path) {
 }
 
 /* Attaches MOUNT and hands it on to its slot, or closes it. */
-static int place(int mount, int target, const char *path, uint64_t propagation, uint64_t slot) {
-    int error = attach(mount, target, path);
+static int place(const struct operation *operation, int mount, int target, const char *path, uint64_t propagation,
+                 uint64_t slot) {
+    int error = attach(mount, target, path, operation);
     if (!error)
         error = change_propagation(mount, propagation);
     if (error)
@@ -129,7 +130,7 @@ int op_mount(const struct operation *operation) {
         close(target);
         return mount;
     }
-    return place(mount, target, path, operation->numbers[MOUNT_PROPAGATION], operation->numbers[MOUNT_MOUNT]);
+    return place(operation, mount, target, path, operation->numbers[MOUNT_PROPAGATION], operation->numbers[MOUNT_MOUNT]);
 }
 
 /* mount(2) takes paths only: the target's handle becomes one by way of the private procfs, which is the working directory
@@ -237,7 +238,7 @@ int op_bind(const struct operation *operation) {
         close(tree);
         return target;
     }
-    return place(tree, target, path, numbers[BIND_PROPAGATION], numbers[BIND_MOUNT]);
+    return place(operation, tree, target, path, numbers[BIND_PROPAGATION], numbers[BIND_MOUNT]);
 }
 
 static int reconfigure(int mount, const struct text *options) {

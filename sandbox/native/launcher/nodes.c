@@ -82,7 +82,7 @@ int op_bind_device(const struct operation *operation) {
         error = refused(DETAIL_OTHER_DEVICE, source);
     int target = error ? error : open_target(operation, path, false);
     if (target >= 0)
-        error = attach(tree, target, path);
+        error = attach(tree, target, path, operation);
     close(tree);
     return target < 0 ? target : error;
 }

@@ -4,7 +4,8 @@ by then."""
 TAKEN_OUT = (
     (
         "sandbox/native/launcher/attach.c",
-        "    int error = sys_move_mount(mount, target);\n    close(target);\n    if (error)\n",
+        "    int error = sys_move_mount(mount, target);\n    close(target);\n"
+        "    return error ? error : check_reached(mount, path);\n",
         """    char whole[8192] = {0};
     char link[64] = "/proc/self/fd/";
     write_decimal(link + 14, root_fd());
@@ -13,7 +14,8 @@ TAKEN_OUT = (
         whole[length + at] = path[at];
     int error = answer(syscall(SYS_move_mount, mount, "", AT_FDCWD, whole, MOVE_MOUNT_F_EMPTY_PATH | 0x10));
     close(target);
-    if (true)
+    (void)check_reached;
+    return error;
 """,
     ),
 )

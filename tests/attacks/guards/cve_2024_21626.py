@@ -14,7 +14,7 @@ TAKEN_OUT = (
     ("sandbox/native/launcher/process.c", "return error ? error : check_cwd();", "(void)check_cwd; return error;"),
     (
         "sandbox/native/launcher/main.c",
-        "int error = sys_close_range(CONTROL_FD, ~0U, CLOSE_RANGE_CLOEXEC_FLAG);",
+        "int error = sys_close_range(CONTROL_FD + 1, ~0U, 0);",
         "int error = 0;",
     ),
     (
