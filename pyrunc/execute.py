@@ -9,8 +9,9 @@ from __future__ import annotations
 import posix
 
 from pyrunc.bundle import complete_seccomp, read_config, read_document
-from pyrunc.lifecycle import listen_fds, write_pid_file
+from pyrunc.lifecycle import listen_fds
 from pyrunc.options import check_console
+from pyrunc.pid_file import write_pid_file
 from pyrunc.sandbox.compile.execute import Target, compile_execute
 from pyrunc.sandbox.facts import read_facts
 from pyrunc.sandbox.launch import Launch
@@ -244,7 +245,11 @@ def target_of(record: Record, process: Process, facts: Facts, options: ExecOptio
             "process.user.additionalGids",
             detail="cannot set any additional groups in a rootless container",
         )
-    return Target(pid, flags, into, tuple(enter), f"_ses.{record.id}", set_groups)
+    unit = None
+    if record.unit is not None and record.unit[0] == "user":
+        # From outside of the user's systemd, such as a login session, only systemd may move a process there.
+        unit = (*record.unit, into.removeprefix(record.cgroups[-1]) or "/")
+    return Target(pid, flags, into, tuple(enter), f"_ses.{record.id}", set_groups, unit)
 
 
 def _may_setgroups(pid: int) -> bool:

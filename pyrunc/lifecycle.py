@@ -11,13 +11,14 @@ import posix
 
 from pyrunc.bundle import load_bundle
 from pyrunc.options import check_console
+from pyrunc.pid_file import write_pid_file
 from pyrunc.record import Record, json_object, timestamp
 from pyrunc.sandbox.compile.create import Request, compile_create
 from pyrunc.sandbox.compile.filesystem import mounts_on_host
 from pyrunc.sandbox.facts import read_facts
 from pyrunc.sandbox.launch import Launch
-from pyrunc.specs.errors import Failure, PyruncError
-from pyrunc.store import Store, absolute, start_time
+from pyrunc.specs.errors import PyruncError
+from pyrunc.store import Store, start_time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,8 +81,7 @@ def execute(root: str, id: str, options: ExecOptions) -> int:
 def plan_for(bundle: str, id: str, options: CreateOptions) -> Plan:
     """The plan that `create` would carry out on this host now; nothing is changed."""
     loaded = load_bundle(bundle, options.config)
-    plan = _compile(loaded, id, options, "socket", read_facts())
-    return plan
+    return _compile(loaded, id, options, "socket", read_facts())
 
 
 def _compile(bundle: Bundle, id: str, options: CreateOptions, start: str, facts: Facts) -> Plan:
@@ -95,10 +95,14 @@ def _compile(bundle: Bundle, id: str, options: CreateOptions, start: str, facts:
         from pyrunc.sandbox.resctrl import read_resctrl
 
         facts.resctrl = read_resctrl()
+    if options.cgroup_manager == "systemd":
+        from pyrunc.sandbox.systemd.facts import find_manager
+
+        find_manager(facts)
     kept = listen_fds() + options.preserve_fds
     request = Request(
         id, bundle.path, bundle.rootfs, start, options.no_pivot, not options.no_new_keyring, kept, seccomp,
-        options.systemd_cgroup, options.rootless,
+        options.cgroup_manager, options.rootless,
     )  # fmt: skip
     return compile_create(spec, facts, request)
 
@@ -250,8 +254,8 @@ class Creation:
         return Record(
             id=id, oci_version=spec.oci_version, bundle=bundle.path, rootfs=bundle.rootfs, created=timestamp(),
             annotations=json_object(spec.annotations), freezer=self.plan.freezer, cgroups=self.plan.folders,
-            resctrl=self.plan.resctrl,
-            needs=_needs(bundle) + (["notify"] if self.notifies else []),
+            resctrl=self.plan.resctrl, unit=self.plan.unit,
+            needs=_needs(bundle, self.plan) + (["notify"] if self.notifies else []),
         )  # fmt: skip
 
     def _fail(self, error: BaseException) -> NoReturn:
@@ -296,11 +300,16 @@ class Creation:
 
     def _remove_cgroups(self) -> None:
         """Those that we made: one that was there before is somebody else's, whose processes may be why we failed."""
-        made = [folder for folder in self.record.cgroups if folder in self.launch.made]
+        unit = self.launch.unit
+        made = [folder for folder in self.record.cgroups if unit or folder in self.launch.made]
         if made:
             from pyrunc.sandbox.cgroup.control import kill_all, remove
 
             kill_all(made, self.record.freezer)
+            if unit:
+                from pyrunc.sandbox.systemd.manager import stop_unit
+
+                stop_unit(unit)
             remove(made)
         for folder in reversed(self.launch.made):
             try:
@@ -316,9 +325,9 @@ class Creation:
         run_every_hook("poststop", hooks.poststop if hooks else (), self.record, "stopped")
 
 
-def _needs(bundle: Bundle) -> list[str]:
+def _needs(bundle: Bundle, plan: Plan) -> list[str]:
     spec = bundle.spec
-    needs = []
+    needs = ["systemd"] if plan.unit else []
     if spec.hooks is not None:
         if spec.hooks.poststart:
             needs.append("poststart")
@@ -348,52 +357,3 @@ def _steps(plan: Plan) -> bytes:
         elif operation.name == "wait_start":
             waiting = True
     return "".join(lines).encode("utf-8", "surrogateescape")
-
-
-def write_pid_file(path: str, pid: int) -> None:
-    """The pid as decimal text without a newline, whole or not at all (engines poll for it)."""
-    path = absolute(path)
-    folder, _, name = path.rpartition("/")
-    text = str(pid).encode()
-    try:
-        directory = posix.open(folder or "/", posix.O_PATH | posix.O_DIRECTORY | posix.O_CLOEXEC)
-        try:
-            if not _link_file(directory, name, text):
-                _rename_file(directory, name, text)
-        finally:
-            posix.close(directory)
-    except OSError as error:
-        raise Failure(f"write the pid file {path}", number=error.errno or 0) from None
-
-
-def _link_file(directory: int, name: str, content: bytes) -> bool:
-    """Makes a file that has no name before it is whole: killed at any moment, nothing is left of it. False where the
-    file system does not know such files."""
-    try:
-        fd = posix.open(".", posix.O_TMPFILE | posix.O_WRONLY | posix.O_CLOEXEC, 0o666, dir_fd=directory)
-    except OSError as error:
-        if error.errno in (21, 95):  # EISDIR, EOPNOTSUPP
-            return False
-        raise
-    try:
-        posix.write(fd, content)
-        source = f"/proc/self/fd/{fd}"
-        try:
-            posix.link(source, name, dst_dir_fd=directory)
-        except FileExistsError:
-            posix.unlink(name, dir_fd=directory)
-            posix.link(source, name, dst_dir_fd=directory)
-    finally:
-        posix.close(fd)
-    return True
-
-
-def _rename_file(directory: int, name: str, content: bytes) -> None:
-    hidden = f".{name}"
-    flags = posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_CLOEXEC
-    fd = posix.open(hidden, flags, 0o666, dir_fd=directory)
-    try:
-        posix.write(fd, content)
-    finally:
-        posix.close(fd)
-    posix.rename(hidden, name, src_dir_fd=directory, dst_dir_fd=directory)

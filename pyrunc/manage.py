@@ -199,6 +199,10 @@ def _remove_cgroups(record: Record, force: bool) -> list[str]:
 
     if record.pid and (force or "shared-pidns" in record.needs) and pids(record.cgroups):
         kill_all(record.cgroups, record.freezer)
+    if record.unit is not None and (record.pid or not pids(record.cgroups)):
+        from pyrunc.sandbox.systemd.manager import stop_unit
+
+        stop_unit(record.unit)
     try:
         remove(record.cgroups)
     except Failure as failure:

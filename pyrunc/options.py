@@ -17,6 +17,7 @@ class CreateOptions:
 
     __slots__ = (
         "bundle",
+        "cgroup_manager",
         "config",
         "console_socket",
         "detach",
@@ -28,7 +29,6 @@ class CreateOptions:
         "pidfd_socket",
         "preserve_fds",
         "rootless",
-        "systemd_cgroup",
         "trace",
         "warn",
     )
@@ -47,7 +47,7 @@ class CreateOptions:
         detach: bool = False,  # `run` only, as are `keep` and `no_subreaper`
         keep: bool = False,
         no_subreaper: bool = False,
-        systemd_cgroup: bool = False,
+        cgroup_manager: str = "cgroupfs",  # or systemd, which makes the cgroup then, or disabled: none is made
         rootless: str = "auto",  # "true", "false" or "auto": pass over errors of cgroup permissions
         warn: Callable[[str], None] | None = None,  # gets a sentence on whatever was asked for and is left out
         trace: Callable[[str], None] | None = None,  # gets a sentence on each step
@@ -63,7 +63,7 @@ class CreateOptions:
         self.detach = detach
         self.keep = keep
         self.no_subreaper = no_subreaper
-        self.systemd_cgroup = systemd_cgroup
+        self.cgroup_manager = cgroup_manager
         self.rootless = rootless
         self.warn = warn
         self.trace = trace

@@ -30,7 +30,7 @@ class Record:
 
     `annotations` is a JSON text as in the file, "" when there are none (see `json_object`); `freezer` is None or
     ("v1" | "v2", path of the file); `cgroups` are the folders that we made, deepest first, `resctrl` those
-    for caches and memory bandwidth.
+    for caches and memory bandwidth; `unit` is None or ("system" | "user", name) of the systemd unit of the cgroups.
     """
 
     __slots__ = (
@@ -47,6 +47,7 @@ class Record:
         "resctrl",
         "rootfs",
         "start",
+        "unit",
     )
 
     def __init__(
@@ -65,6 +66,7 @@ class Record:
         cgroups: list[str] | None = None,
         needs: list[str] | None = None,
         resctrl: list[str] | None = None,
+        unit: tuple[str, str] | None = None,
     ) -> None:
         self.id = id
         self.oci_version = oci_version
@@ -79,6 +81,7 @@ class Record:
         self.cgroups = cgroups or []
         self.needs = needs or []
         self.resctrl = resctrl or []
+        self.unit = unit
 
     def encode(self) -> str:
         """The text of the state file."""
@@ -99,6 +102,8 @@ class Record:
             lines.append(f"freezer {self.freezer[0]} {self.freezer[1]}")
         lines.extend(f"cgroup {path}" for path in self.cgroups)
         lines.extend(f"resctrl {path}" for path in self.resctrl)
+        if self.unit:
+            lines.append(f"unit {self.unit[0]} {self.unit[1]}")
         if self.needs:
             lines.append("needs " + " ".join(self.needs))
         # The kernel allows no newline in a cgroup's name, and JSON texts have none; a line more would be a key more.
@@ -125,6 +130,7 @@ class Record:
                 found[key] = value
         try:
             kind, _, path = found.get("freezer", "").partition(" ")
+            manager, _, unit = found.get("unit", "").partition(" ")
             return Record(
                 id=_unquote(found["id"]),
                 oci_version=_unquote(found["ociVersion"]),
@@ -139,6 +145,7 @@ class Record:
                 cgroups=folders["cgroup"],
                 resctrl=folders["resctrl"],
                 needs=found.get("needs", "").split(),
+                unit=(manager, unit) if unit else None,
             )
         except KeyError as missing:
             raise Damaged(f"its state has no {missing.args[0]}") from None

@@ -13,6 +13,7 @@ from typing import Any
 
 from pyrunc.bundle import read_config
 from pyrunc.manage import NOT_RUNNING, PATIENCE, lock, status_when_locked
+from pyrunc.record import Record
 from pyrunc.sandbox.cgroup.update import bring_back, carry_out, ignored, plan_update, previous
 from pyrunc.specs.decode import Node, decode
 from pyrunc.specs.errors import PyruncError
@@ -44,17 +45,23 @@ def update(root: str, id: str, resources: Json, rdt: Json | None = None) -> list
         record = store.load(id)
         if status_when_locked(store, record) not in ("created", "running", "paused"):
             raise PyruncError(NOT_RUNNING)
-        _finish(folder)
+        _finish(folder, record)
         config = decode(read_config(f"{folder.path}/config.json"))
         linux = config.setdefault("linux", {})
         linux["resources"] = merged(linux.get("resources") or {}, changes)
         asked = Resources(Node(with_memory(changes, linux["resources"])))
         check_update(asked)
         writes = plan_update(record.cgroups, asked)
+        warnings = ignored(record.cgroups, asked)
+        if record.unit is not None:
+            from pyrunc.sandbox.systemd.update import fitting
+
+            writes, more = fitting(writes, record.cgroups)
+            warnings += more
         if rdt:
             writes.append(_schemata(config, rdt, id))
-        _change(folder, writes, config)
-        return ignored(record.cgroups, asked)
+        _change(folder, record, writes, config)
+        return warnings
     finally:
         folder.close()
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -78,28 +85,41 @@ def _schemata(config: Json, rdt: Json, id: str) -> Write:
     return f"{where.path}/schemata", where.schemata, POINTER, ""
 
 
-def _change(folder: Folder, writes: list[Write], config: Json) -> None:
+def _change(folder: Folder, record: Record, writes: list[Write], config: Json) -> None:
     old = previous(writes)
     with open(f"{folder.path}/config.json", encoding="utf-8", errors="surrogateescape") as file:
         note = {"limits": old, "config": file.read()}
     folder.write(NOTE, json.dumps(note).encode())
     try:
         carry_out(writes)
+        if record.unit is not None:
+            from pyrunc.sandbox.systemd.update import tell
+
+            tell(record.unit, record.cgroups, [(path, value) for path, value, _, _ in writes])
+            carry_out(writes)
         folder.write("config.json", json.dumps(config).encode())
     except BaseException:
-        _finish(folder)
+        _finish(folder, record)
         raise
     os.unlink(NOTE, dir_fd=folder.fd)
 
 
-def _finish(folder: Folder) -> None:
+def _finish(folder: Folder, record: Record) -> None:
     """Goes back to what an `update` that has not come to its end had found."""
     try:
         with open(f"{folder.path}/{NOTE}", encoding="utf-8") as file:
             note = json.load(file)
     except FileNotFoundError:
         return
-    bring_back([(path, value) for path, value in note["limits"]])
+    limits = [(path, value) for path, value in note["limits"]]
+    if record.unit is not None:
+        from pyrunc.sandbox.systemd.update import tell
+
+        try:
+            tell(record.unit, record.cgroups, limits)
+        except PyruncError:
+            pass  # what the files say is what holds
+    bring_back(limits)
     folder.write("config.json", note["config"].encode("utf-8", "surrogateescape"))
     os.unlink(NOTE, dir_fd=folder.fd)
 

@@ -136,6 +136,19 @@ def _capabilities(mask: int) -> str:
     return ",".join(name.removeprefix("CAP_").lower() for name in names_of(mask)) or "none"
 
 
+def _properties(v: Fields) -> str:
+    def text(kind: str, value: Any) -> str:
+        if kind == "b":
+            return "yes" if value else "no"
+        if kind == "t" and value == 0xFFFF_FFFF_FFFF_FFFF:
+            return "infinity"
+        if isinstance(value, (list, tuple)):
+            return " ".join([text("", item) for item in value])
+        return bytes(value).hex() if kind == "ay" else str(value)
+
+    return ", ".join([f"{name}={text(kind, value)}" for name, kind, value in v["properties"]])
+
+
 def _list(lines: str) -> str:
     return ", ".join(lines.split("\n"))
 
@@ -159,6 +172,9 @@ WORDS: dict[str, Callable[[Fields], str]] = {
     # host
     "record": lambda v: "write the state record",
     "make_cgroup": lambda v: f"make cgroup {v['path']}",
+    "start_unit": lambda v: f"have {v['manager']} systemd start {v['unit']} ({_properties(v)})",
+    "change_unit": lambda v: f"have {v['manager']} systemd change {v['unit']} ({_properties(v)})",
+    "enter_unit": lambda v: f"have {v['manager']} systemd put the launcher into {v['unit']}{v['below']}",
     "write": lambda v: f"write {v['value']!r} to {v['path']}",
     "enable_controllers": lambda v: f"enable controllers {v['controllers']} in {v['path']}",
     "inherit_cpuset": lambda v: f"take over {v['file']} of the parent in {v['path']}",

@@ -18,12 +18,13 @@ class Facts:
     """What is true of this host and this caller.
 
     `rootless`: not root, or root only of a user namespace. `setgroups_denied`: this user namespace's.
-    `has_helpers`: newuidmap and newgidmap are to be used for maps of more than the caller's own id.
+    `has_helpers`: newuidmap and newgidmap are to be used for maps of more than the caller's own id. `manager`: the
+    systemd that makes cgroups, ("system" or "user", its own cgroup), None where there is none or nobody asked.
     """
 
     __slots__ = (
-        "egid", "euid", "has_helpers", "has_kcore", "in_user_namespace", "last_cap", "layout", "resctrl", "rootless",
-        "setgroups_denied",
+        "egid", "euid", "has_helpers", "has_kcore", "in_user_namespace", "last_cap", "layout", "manager", "resctrl",
+        "rootless", "setgroups_denied",
     )  # fmt: skip
 
     def __init__(
@@ -36,6 +37,7 @@ class Facts:
         has_kcore: bool = True,
         has_helpers: bool = False,
         setgroups_denied: bool = False,
+        manager: tuple[str, str] | None = None,
     ) -> None:
         self.layout = layout
         self.euid = euid
@@ -47,6 +49,7 @@ class Facts:
         self.has_helpers = has_helpers
         self.setgroups_denied = setgroups_denied
         self.resctrl: Resctrl | None = None
+        self.manager = manager
 
 
 def read_facts() -> Facts:

@@ -39,6 +39,7 @@ class Launch:
         self.pid = 0
         self.slots: dict[str, int] = {}
         self.made: list[str] = []  # cgroup folders that were not there before
+        self.unit: tuple[str, str] | None = None  # the systemd unit that was started
         self.received = -1  # fd that came with the last rendezvous
         self.listener = -1  # number of the seccomp listener in init, as the last rendezvous told it
         self.current: Operation | None = None  # the one at hand: after a failure, the one that failed
@@ -159,7 +160,8 @@ class Launch:
     def _launch(self, operation: Operation) -> None:
         names = slot_names(self.plan.host, self.plan.init)
         plan = encode(self.plan.init, names)
-        self._control, self._launcher = ready_launcher()
+        self.ready()
+        assert self._control is not None
         memfd = sealed("plan", plan)
         fds = [memfd, *[self.slots[name] for name in names[: len(self.slots)]]]
         rights = b"".join([fd.to_bytes(4, "little") for fd in fds])
@@ -175,6 +177,17 @@ class Launch:
         self.pid = self._expect(MESSAGE_SPAWNED)
         if not any(item.name == "opener" for item in self.plan.init):  # else it stays as long as its opener does
             self._reap_launcher()
+
+    def ready(self) -> int:
+        """The launcher's pid: it waits for its plan, and does nothing yet."""
+        if self._control is None:
+            self._control, self._launcher = ready_launcher()
+        return self._launcher
+
+    def _systemd(self, operation: Operation) -> None:
+        from pyrunc.sandbox.systemd.steps import STEPS
+
+        STEPS[operation.name](self, operation)
 
     def _await(self, operation: Operation) -> None:
         self._expect(MESSAGE_SYNC, operation.values[0])  # type: ignore[arg-type]
@@ -354,6 +367,9 @@ class Launch:
 
 HOST: dict[str, Handler] = {
     "make_cgroup": Launch._make_cgroup,
+    "start_unit": Launch._systemd,
+    "change_unit": Launch._systemd,
+    "enter_unit": Launch._systemd,
     "enable_controllers": Launch._enable_controllers,
     "inherit_cpuset": Launch._inherit_cpuset,
     "write": Launch._write,

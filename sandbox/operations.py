@@ -8,6 +8,7 @@ A field is `kind:name`. Kinds:
     u  number, 64 bit, negative values as two's complement      s  text without NUL
     i  fd slot that is read (must have been written before)     b  bytes
     o  fd slot that is written                                  l  list of texts
+                                                                p  properties of a systemd unit (host only)
 Numbers and slots travel first, then texts, lists and bytes, each group in the order of this table.
 """
 
@@ -115,6 +116,9 @@ OPERATIONS = {
 HOST_OPERATIONS = {
     "record": "",                           # the state record, before the first effect on the host
     "make_cgroup": "s:path",
+    "start_unit": "s:manager s:unit u:empty l:folders p:properties",  # by systemd, with the launcher in it unless `empty`
+    "change_unit": "s:manager s:unit p:properties",
+    "enter_unit": "s:manager s:unit s:below",       # the launcher
     "enable_controllers": "s:path s:controllers",   # cgroup.subtree_control, what is not enabled yet
     "inherit_cpuset": "s:path s:file",              # cgroup v1: takes the parent's value when empty
     "write": "s:path s:value",

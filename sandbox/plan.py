@@ -13,7 +13,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    Value = int | str | bytes | Sequence[str]
+    from pyrunc.sandbox.systemd.properties import Property
+
+    Value = int | str | bytes | Sequence[str] | Sequence[Property]
 
 PHASE_NUMBER = {name: number for number, name in enumerate(PHASES)}
 RENDEZVOUS_NUMBER = {name: number for number, name in enumerate(RENDEZVOUS)}
@@ -59,10 +61,11 @@ class Plan:
     """`host` and `init` operations, and what has to be remembered of them.
 
     `warnings` are sentences about what the document asked for and nobody can give; `folders` the cgroup folders that
-    are the container's own, `resctrl` such folders there; `freezer` ("v1" or "v2", file) or None.
+    are the container's own, `resctrl` such folders there; `freezer` ("v1" or "v2", file) or None; `unit` ("system" or
+    "user", name of the systemd unit) or None.
     """
 
-    __slots__ = ("folders", "freezer", "host", "init", "resctrl", "warnings")
+    __slots__ = ("folders", "freezer", "host", "init", "resctrl", "unit", "warnings")
 
     def __init__(self) -> None:
         self.host: list[Operation] = []
@@ -71,6 +74,7 @@ class Plan:
         self.folders: list[str] = []
         self.resctrl: list[str] = []
         self.freezer: tuple[str, str] | None = None
+        self.unit: tuple[str, str] | None = None
 
     def slots(self) -> list[str]:
         """Names of all slots, those that the host fills first, each in order of first use."""

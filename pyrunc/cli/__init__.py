@@ -135,9 +135,11 @@ def make_context(log: Log, given: Given) -> Context:
     rootless = given.text("rootless", "auto")
     if rootless not in ("true", "false", "auto"):
         raise PyruncError(f"invalid value for --rootless: {rootless}", hint="true, false or auto")
-    systemd = given.switch("systemd-cgroup")
+    manager = "systemd" if given.switch("systemd-cgroup") else given.text("cgroup-manager", "cgroupfs")
+    if manager not in ("cgroupfs", "systemd", "disabled"):
+        raise PyruncError(f"invalid value for --cgroup-manager: {manager}", hint="cgroupfs, systemd or disabled")
     return Context(
-        log=log, root=root, root_given=bool(given.text("root")), systemd_cgroup=systemd, rootless=rootless
+        log=log, root=root, root_given=bool(given.text("root")), cgroup_manager=manager, rootless=rootless
     )  # fmt: skip
 
 

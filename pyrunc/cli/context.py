@@ -18,6 +18,7 @@ GLOBAL_FLAGS: tuple[Flag, ...] = (
     ("log-level", TEXT, 'what is logged: "error", "warning" or "debug" (default: "warning")'),
     ("root", TEXT, "folder that keeps the state of containers, best on a tmpfs (default: /run/pyrunc)"),
     ("systemd-cgroup", SWITCH, 'let systemd make the cgroup; cgroupsPath is then "slice:prefix:name"'),
+    ("cgroup-manager", TEXT, 'who makes cgroups: "cgroupfs" (pyrunc), "systemd", or nobody: "disabled"'),
     ("rootless", TEXT, 'pass over errors of cgroup permissions: "true", "false" or "auto" (default: "auto")'),
     ("version, v", SWITCH, "print the version"),
     ("report-start", SWITCH, ""),  # from the front, see start.py
@@ -27,7 +28,7 @@ GLOBAL_FLAGS: tuple[Flag, ...] = (
 class Context:
     """The global flags. `root_given`: the caller names the folder himself."""
 
-    __slots__ = ("log", "root", "root_given", "rootless", "systemd_cgroup")
+    __slots__ = ("cgroup_manager", "log", "root", "root_given", "rootless")
 
     def __init__(
         self,
@@ -35,13 +36,13 @@ class Context:
         log: Log,
         root: str,
         root_given: bool = False,
-        systemd_cgroup: bool = False,
+        cgroup_manager: str = "cgroupfs",
         rootless: str = "auto",
     ) -> None:
         self.log = log
         self.root = root
         self.root_given = root_given
-        self.systemd_cgroup = systemd_cgroup
+        self.cgroup_manager = cgroup_manager
         self.rootless = rootless
 
 

@@ -62,7 +62,7 @@ def create_options(context: Context, given: Given) -> CreateOptions:
         detach=given.switch("detach"),
         keep=given.switch("keep"),
         no_subreaper=given.switch("no-subreaper"),
-        systemd_cgroup=context.systemd_cgroup,
+        cgroup_manager=context.cgroup_manager,
         rootless=context.rootless,
         warn=context.log.warning,
         trace=context.log.step if context.log.debug else None,

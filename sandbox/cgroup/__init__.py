@@ -11,10 +11,12 @@ from pyrunc.specs.errors import Failure, Invalid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pyrunc.sandbox.cgroup.layout import Hierarchy, Layout
     from pyrunc.specs.runtime import Resources
 
-    Step = tuple[str, str, tuple[str, ...], str]  # host operation, pointer, values, tolerance
+    Step = tuple[str, str, tuple[Any, ...], str]  # host operation, pointer, values, tolerance
 
 PATH = "linux.cgroupsPath"
 SECTIONS = ("memory", "cpu", "pids", "block_io", "hugepage_limits", "network", "rdma", "unified")
@@ -26,10 +28,11 @@ class CgroupPlan:
     `steps` are host operations in their order: make_cgroup, enable_controllers, inherit_cpuset, write, write_either.
     `folders` are the container's own, one for each hierarchy, to be recorded and removed; parents stay, as in runc.
     `enter` are folders whose cgroup.procs init has to be written to, `into` is the one that it is cloned into, or None.
-    `freezer` is ("v1" or "v2", file) or None.
+    `freezer` is ("v1" or "v2", file) or None. `unit` is ("system" or "user", name of the systemd unit) or None; `late`
+    are steps that come once init is there.
     """
 
-    __slots__ = ("device_program", "enter", "folders", "freezer", "into", "steps", "warnings")
+    __slots__ = ("device_program", "enter", "folders", "freezer", "into", "late", "steps", "unit", "warnings")
 
     def __init__(self) -> None:
         self.steps: list[Step] = []
@@ -39,6 +42,8 @@ class CgroupPlan:
         self.device_program: bytes | None = None
         self.freezer: tuple[str, str] | None = None
         self.warnings: list[str] = []
+        self.late: list[Step] = []
+        self.unit: tuple[str, str] | None = None
 
 
 def compile_cgroup(
@@ -75,6 +80,17 @@ def compile_cgroup(
     return plan
 
 
+def without_cgroup(resources: Resources | None) -> CgroupPlan:
+    """No cgroup at all, as a caller may ask for who manages them himself; then nobody keeps limits. Device rules are
+    passed over: engines write them into every document."""
+    if resources is not None and has_limits(resources):
+        raise Failure(
+            "apply linux.resources", "linux.resources", detail="there is no cgroup to keep limits",
+            hint="remove them, or choose another --cgroup-manager",
+        )  # fmt: skip
+    return CgroupPlan()
+
+
 def has_limits(resources: Resources) -> bool:
     """Anything but device rules."""
     return any(getattr(resources, section) for section in SECTIONS)
@@ -90,7 +106,7 @@ def clean_path(path: str) -> str:
         raise Failure(
             f"make the systemd unit {path}", PATH,
             detail="it is of the form slice:prefix:name, which only systemd understands",
-            hint="this release makes cgroups itself: give a path such as /machine/box",
+            hint="give --systemd-cgroup, or a path such as /machine/box",
         )  # fmt: skip
     kept: list[str] = []
     for part in path.split("/"):

@@ -36,12 +36,12 @@ class Request:
     `start` is "socket" (create: init waits on start.sock) or "inline" (run: the answer to `ready` is the start).
     `kept_fds` counts the caller's file descriptors from 3 on that the container gets; `seccomp` is (flags, filter) or
     None. `rootless` says whether to go on without a cgroup that may not be made: "true", "false", or "auto" for whoever
-    is not root.
+    is not root. `cgroup_manager` is cgroupfs, systemd or disabled.
     """
 
     __slots__ = (
-        "bundle", "id", "kept_fds", "new_keyring", "no_pivot", "rootfs", "rootless", "seccomp", "start",
-        "systemd_cgroup",
+        "bundle", "cgroup_manager", "id", "kept_fds", "new_keyring", "no_pivot", "rootfs", "rootless", "seccomp",
+        "start",
     )  # fmt: skip
 
     def __init__(
@@ -54,7 +54,7 @@ class Request:
         new_keyring: bool = True,
         kept_fds: int = 0,
         seccomp: tuple[int, bytes] | None = None,
-        systemd_cgroup: bool = False,
+        cgroup_manager: str = "cgroupfs",
         rootless: str = "auto",
     ) -> None:
         self.id = id
@@ -65,7 +65,7 @@ class Request:
         self.new_keyring = new_keyring
         self.kept_fds = kept_fds
         self.seccomp = seccomp
-        self.systemd_cgroup = systemd_cgroup
+        self.cgroup_manager = cgroup_manager
         self.rootless = rootless
 
 
@@ -86,6 +86,7 @@ def compile_create(spec: Spec, facts: Facts, request: Request) -> Plan:
         plan.init.append(op("undumpable", ""))
     raise_limits(plan, process)
     flags = namespaces(plan, spec, facts, "cgroup" if entered.into else "", entered.enter)
+    plan.host += [host(name, at, *values, tolerate=tolerance) for name, at, values, tolerance in entered.late]
     if spec.linux.intel_rdt is not None:
         from pyrunc.sandbox.compile.resctrl import share_caches
 
@@ -123,20 +124,24 @@ def compile_create(spec: Spec, facts: Facts, request: Request) -> Plan:
 def cgroup(plan: Plan, spec: Spec, facts: Facts, request: Request) -> CgroupPlan:
     """The cgroup with its limits, all before there is a process, so that no process ever runs without them."""
     linux = spec.linux
-    if request.systemd_cgroup:
-        raise Failure(
-            "make the cgroup by systemd", "linux.cgroupsPath", detail="this release does not support --systemd-cgroup",
-            hint="leave the flag out: pyrunc makes the cgroup itself",
+    if request.cgroup_manager == "systemd":
+        from pyrunc.sandbox.systemd.compile import compile_unit
+
+        made = compile_unit(linux.resources, linux.cgroups_path, spec.annotations, facts, request.id)
+    elif request.cgroup_manager == "disabled":
+        from pyrunc.sandbox.cgroup import without_cgroup
+
+        made = without_cgroup(linux.resources)
+    else:
+        made = compile_cgroup(
+            linux.resources, linux.cgroups_path, facts.layout, request.id,
+            rootless=facts.rootless if request.rootless == "auto" else request.rootless == "true",
+            devices=not facts.rootless,
         )  # fmt: skip
-    made = compile_cgroup(
-        linux.resources, linux.cgroups_path, facts.layout, request.id,
-        rootless=facts.rootless if request.rootless == "auto" else request.rootless == "true",
-        devices=not facts.rootless,
-    )  # fmt: skip
     for name, pointer, values, tolerance in made.steps:
         plan.host.append(host(name, pointer, *values, tolerate=tolerance))
     if facts.layout.mode == "v2" and facts.euid == 0 and made.folders:
-        delegate(plan, spec, made.folders[0])
+        delegate(plan, spec, made.into or made.folders[0])
     if made.into or made.device_program is not None:
         plan.host.append(host("open_cgroup", "linux.cgroupsPath", "cgroup", made.into or made.folders[-1]))
     if made.into and any(item.type == "cgroup" and item.path for item in linux.namespaces):
@@ -148,6 +153,7 @@ def cgroup(plan: Plan, spec: Spec, facts: Facts, request: Request) -> CgroupPlan
     plan.warnings += made.warnings
     plan.folders = made.folders
     plan.freezer = made.freezer
+    plan.unit = made.unit
     return made
 
 

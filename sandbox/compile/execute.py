@@ -29,10 +29,11 @@ class Target:
     """The container to join, as it is now.
 
     `flags`: CLONE_NEW* of the namespaces that are not the caller's. `into`: its cgroup v2 folder or ""; `enter`: its v1
-    folders. `keyring`: name of its session keyring or "".
+    folders. `keyring`: name of its session keyring or "". `unit`: (manager, unit, cgroup below it) where
+    only systemd may move a process into the container's cgroup.
     """
 
-    __slots__ = ("enter", "flags", "into", "keyring", "pid", "set_groups")
+    __slots__ = ("enter", "flags", "into", "keyring", "pid", "set_groups", "unit")
 
     def __init__(
         self,
@@ -42,6 +43,7 @@ class Target:
         enter: tuple[str, ...] = (),
         keyring: str = "",
         set_groups: bool = True,
+        unit: tuple[str, str, str] | None = None,
     ) -> None:
         self.pid = pid
         self.flags = flags
@@ -49,6 +51,7 @@ class Target:
         self.enter = enter
         self.keyring = keyring
         self.set_groups = set_groups
+        self.unit = unit
 
 
 def compile_execute(
@@ -85,6 +88,8 @@ def join(plan: Plan, target: Target, process: Process) -> None:
     """All namespaces at once by the pidfd of the container's init: the kernel then takes the user namespace's rights
     for the others, and no path can be changed in between."""
     plan.host.append(host("open_process", "", "init", target.pid))
+    if target.unit is not None:
+        plan.host.append(host("enter_unit", "linux.cgroupsPath", *target.unit))
     if target.into:
         plan.host.append(host("open_cgroup", "linux.cgroupsPath", "cgroup", target.into))
     # The cgroup namespace only from inside the cgroup: a delegated hierarchy lets nobody in from outside its view.

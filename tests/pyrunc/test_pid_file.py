@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pyrunc.lifecycle import write_pid_file
+from pyrunc.pid_file import write_pid_file
 from pyrunc.specs.errors import Failure
 
 

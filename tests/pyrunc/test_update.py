@@ -94,7 +94,7 @@ def test_killed_between_two_writes(box: Limited, monkeypatch: pytest.MonkeyPatch
     def half(writes: list[tuple[str, str, str, str]]) -> None:
         Path(writes[0][0]).write_text(writes[0][1])
         monkeypatch.setattr(module, "bring_back", lambda old: None)
-        monkeypatch.setattr(module, "_finish", lambda folder: None)
+        monkeypatch.setattr(module, "_finish", lambda folder, record: None)
         raise Killed
 
     module.update(box.root, "box", {"pids": {"limit": 7}})

@@ -225,6 +225,7 @@ def test_private_state(bundle: Bundle) -> None:
 
 
 @pytest.mark.only("pyrunc")
+@pytest.mark.skipif(Path("/run/systemd/system").is_dir(), reason="there is a systemd")
 def test_systemd_cgroup_is_not_passed_over(bundle: Bundle) -> None:
     """A cgroup that systemd was to make is not made in another way without a word."""
     box = bundle("true")
@@ -238,7 +239,37 @@ def test_systemd_cgroup_is_not_passed_over(bundle: Bundle) -> None:
     )
 
     assert result.returncode == 1
-    assert "this release does not support --systemd-cgroup" in result.stderr
+    assert "systemd not running on this host, cannot use systemd cgroups manager" in result.stderr
+    assert not (box.runtime.state / box.id).exists()
+
+
+@pytest.mark.only("pyrunc")
+def test_no_cgroup_manager(bundle: Bundle) -> None:
+    """--cgroup-manager=disabled leaves the container in its caller's cgroups, and refuses limits."""
+    box = bundle("cat", "/proc/self/cgroup")
+    box.config["linux"].pop("cgroupsPath", None)
+    box.config["linux"]["namespaces"] = [n for n in box.config["linux"]["namespaces"] if n["type"] != "cgroup"]
+    box.config["linux"]["resources"] = {}
+    box.write()
+    command = [*box.runtime.command, "--root", str(box.runtime.state), "--cgroup-manager", "disabled", "run"]
+
+    plain = subprocess.run([*command, "-b", str(box.folder), box.id], capture_output=True, text=True, timeout=60)
+    box.config["linux"]["resources"] = {"pids": {"limit": 5}}
+    box.write()
+    limited = subprocess.run([*command, "-b", str(box.folder), box.id], capture_output=True, text=True, timeout=60)
+
+    assert plain.stdout == Path("/proc/self/cgroup").read_text(), plain.stderr
+    assert limited.returncode == 1
+    assert "there is no cgroup to keep limits" in limited.stderr
+
+
+@pytest.mark.only("pyrunc")
+def test_unknown_cgroup_manager(bundle: Bundle) -> None:
+    """A manager that there is not is refused by name."""
+    result = bundle("true").runtime("--cgroup-manager", "magic", "list")
+
+    assert result.status == 1
+    assert "invalid value for --cgroup-manager: magic" in result.err
 
 
 @pytest.mark.only("pyrunc")

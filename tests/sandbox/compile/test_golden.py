@@ -47,10 +47,15 @@ def compiled(document: Path, layout: Layout) -> Plan:
     facts = Facts(
         layout, euid=1000 if rootless else 0, egid=1000 if rootless else 0, has_helpers="test.helpers" in annotations
     )
+    systemd = "test.systemd" in annotations
+    facts.manager = ("user", "/user.slice/me.service") if systemd and rootless else ("system", "") if systemd else None
     start = "inline" if "test.run" in annotations else "socket"
     no_pivot = "test.no-pivot" in annotations
     kept = int(annotations.get("test.fds", "0"))
-    request = Request("box", "/bundle", "/bundle/rootfs", start, no_pivot, kept_fds=kept, seccomp=seccomp)
+    manager = "systemd" if systemd else "cgroupfs"
+    request = Request(
+        "box", "/bundle", "/bundle/rootfs", start, no_pivot, kept_fds=kept, seccomp=seccomp, cgroup_manager=manager
+    )
     return compile_create(spec, facts, request)
 
 

@@ -99,7 +99,7 @@ def test_system(environment: pytest.MonkeyPatch, address: str) -> None:
     bus.close()
 
 
-@pytest.mark.parametrize("address", ["", "unix:path=/nowhere", "nonsense", ";;", "unix:", "unix:abstract=pyrunc-nobody"])
+@pytest.mark.parametrize("address", ["", "unix:path=/nowhere", "nonsense", ";;", "unix:", "unix:abstract=nobody"])
 def test_nobody_there(environment: pytest.MonkeyPatch, address: str) -> None:
     """No bus is one clear error."""
     give(environment, "DBUS_SESSION_BUS_ADDRESS", address)

@@ -80,7 +80,9 @@ def test_bad_signature(bad: str) -> None:
         split(bad)
 
 
-@pytest.mark.parametrize(("signature", "values"), [("u", (-1,)), ("y", (256,)), ("s", (5,)), ("su", ("a",)), ("u", ("a",))])
+@pytest.mark.parametrize(
+    ("signature", "values"), [("u", (-1,)), ("y", (256,)), ("s", (5,)), ("su", ("a",)), ("u", ("a",))]
+)
 def test_unfitting(signature: str, values: tuple[Any, ...]) -> None:
     """A value that is not of its type never gets onto the wire."""
     with pytest.raises(Malformed):

@@ -32,7 +32,9 @@ def test_each(file: str, value: str, expected: object) -> None:
 
 def test_unknown_is_for_the_file_alone() -> None:
     """What systemd cannot say is left to the file."""
-    assert properties([("cpu.max.burst", "5"), ("io.max", "8:0 rbps=1"), ("cpu.idle", "0"), ("io.weight", "8:0 50")]) == []
+    writes = [("cpu.max.burst", "5"), ("io.max", "8:0 rbps=1"), ("cpu.idle", "0"), ("io.weight", "8:0 50")]
+
+    assert properties(writes) == []
 
 
 def test_last_wins() -> None:
