@@ -367,9 +367,7 @@ class Launch:
 
 HOST: dict[str, Handler] = {
     "make_cgroup": Launch._make_cgroup,
-    "start_unit": Launch._systemd,
-    "change_unit": Launch._systemd,
-    "enter_unit": Launch._systemd,
+    **dict.fromkeys(("start_unit", "change_unit", "enter_unit"), Launch._systemd),
     "enable_controllers": Launch._enable_controllers,
     "inherit_cpuset": Launch._inherit_cpuset,
     "write": Launch._write,
