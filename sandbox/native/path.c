@@ -10,7 +10,7 @@
 #include "path.h"
 
 #include <errno.h>
-#include <limits.h>
+#include <linux/limits.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>

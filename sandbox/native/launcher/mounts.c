@@ -2,7 +2,7 @@
  * document mean was decided before. */
 #include "launcher.h"
 
-#include <limits.h>
+#include <linux/limits.h>
 #include <string.h>
 #include <sys/stat.h>
 

@@ -1,7 +1,7 @@
 /* nodes.c: folders, device nodes, links and /dev/null. Nothing is made through a path: the parent's handle and a name. */
 #include "launcher.h"
 
-#include <limits.h>
+#include <linux/limits.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>

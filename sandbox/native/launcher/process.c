@@ -1,7 +1,7 @@
 /* process.c: what a process is allowed and who it is. */
 #include "launcher.h"
 
-#include <limits.h>
+#include <linux/limits.h>
 #include <linux/capability.h>
 #include <string.h>
 #include <sys/prctl.h>

@@ -6,7 +6,7 @@
  */
 #include "launcher.h"
 
-#include <limits.h>
+#include <linux/limits.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>

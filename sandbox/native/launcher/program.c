@@ -1,7 +1,7 @@
 /* program.c: which program runs, with which environment; and the exec itself. */
 #include "launcher.h"
 
-#include <limits.h>
+#include <linux/limits.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
