@@ -65,6 +65,8 @@ HINTS = {
     ("bind", errno.ENOENT): "the source does not exist",
     ("bind", errno.EINVAL): "a file goes on a file only, and a folder on a folder",
     ("bind", errno.EPERM): "the host has locked these flags for user namespaces, or the mount is not ours",
+    ("map_ids", errno.EINVAL): "the kernel maps no ids of this file system",
+    ("map_ids", errno.EPERM): "its ids are mapped already, or it belongs to another user namespace",
     ("bind_device", errno.ENOENT): "in a user namespace a device is the host's node of the same path, bound",
     ("open_console", errno.ENOENT): "mount a devpts on /dev/pts",
     ("mknod", errno.EPERM): "device nodes need root of the machine; in a user namespace they are bound",
@@ -110,16 +112,14 @@ def explain(operation: Operation, number: int, b: int, text: str) -> PyruncError
         return program_failure(str(operation.values[0]), operation.pointer, number, detail, text)
     if operation.name == "hook":
         return hook_failure(operation.pointer, f"run hook {operation.values[1]!r}", number, detail, own, text)
-    kind = MountFailure if operation.name in MOUNTING else Failure
-    failure = kind(
-        describe(operation), operation.pointer, number, _words(detail, text), HINTS.get((operation.name, number))
-    )
-    if isinstance(failure, MountFailure):
-        names = [name for _, name in fields(operation.name)]
-        failure.target = str(operation.values[names.index("target")])
-        failure.source = str(operation.values[names.index("source")]) if "source" in names else ""
     if operation.name == "exec":
         return exec_failure(operation.pointer, number, text)
+    what = "map_ids" if detail == protocol.DETAIL_ID_MAP else operation.name
+    kind = MountFailure if operation.name in MOUNTING else Failure
+    failure = kind(describe(operation), operation.pointer, number, _words(detail, text), HINTS.get((what, number)))
+    if isinstance(failure, MountFailure):
+        values = dict(zip([name for _, name in fields(operation.name)], operation.values, strict=True))
+        failure.source, failure.target = str(values.get("source", "")), str(values["target"])
     return failure
 
 

@@ -27,7 +27,6 @@ from tests.sandbox.native.harness import (
     PROC,
     Result,
     Talk,
-    bind,
     container,
     execute,
     mount,
@@ -429,20 +428,3 @@ def test_spawn_into_cgroup(run: Run, rootfs: Path) -> None:
     finally:
         os.close(fd)
         folder.rmdir()
-
-
-def test_opener_reaches_what_the_container_cannot(run: Run, rootfs: Path, tmp_path: Path) -> None:
-    """A source that is closed to the user namespace is opened by the opener and bound by init."""
-    secret = tmp_path / "closed" / "inside"
-    secret.mkdir(parents=True)
-    (secret / "file").write_text("reached\n")
-    secret.parent.chmod(0o700)
-    plan = container(
-        rootfs,
-        ["/bin/cat", "/work/file"],
-        [bind("/work", str(secret)), op("dismiss_opener", "")],
-        first=[op("opener", "")],
-        flags=NEWUSER | NEWNS | NEWPID,
-    )
-
-    assert good(run(plan)) == "reached\n"
