@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 COMMANDS = (
     "completion", "create", "delete", "doctor", "events", "exec", "explain", "features", "image", "kill", "list",
-    "pause", "plan", "ps", "resume", "run", "spec", "start", "state", "update", "validate",
+    "pause", "plan", "ps", "resume", "run", "seccomp", "spec", "start", "state", "update", "validate",
 )  # fmt: skip
 # Engines ask for the help of these to see what kind of runtime this is. Their flags are not declared: podman takes a
 # complaint about a flag's missing value as a sign that the flag works.

@@ -42,7 +42,8 @@ def compiled(document: Path, layout: Layout) -> Plan:
     spec = decode_spec(document.read_bytes())
     check(spec)
     annotations = spec.annotations
-    seccomp = (0, b"\x06\0\0\0\0\0\xff\x7f") if spec.linux.seccomp else None
+    flags = 8 if spec.linux.seccomp and spec.linux.seccomp.listener_path else 0
+    seccomp = (flags, b"\x06\0\0\0\0\0\xff\x7f") if spec.linux.seccomp else None
     rootless = "test.rootless" in annotations
     facts = Facts(
         layout, euid=1000 if rootless else 0, egid=1000 if rootless else 0, has_helpers="test.helpers" in annotations
