@@ -13,6 +13,7 @@ from pyrunc.lifecycle import listen_fds
 from pyrunc.options import check_console
 from pyrunc.pid_file import write_pid_file
 from pyrunc.sandbox.compile.execute import Target, compile_execute
+from pyrunc.sandbox.compile.namespaces import keeps_groups
 from pyrunc.sandbox.facts import read_facts
 from pyrunc.sandbox.launch import Launch
 from pyrunc.specs.errors import Failure, Invalid, PyruncError
@@ -73,7 +74,9 @@ class Joining:
 
             seccomp = filter_of(spec)
         kept = listen_fds() + options.preserve_fds
-        plan = compile_execute(process, spec.linux, target_of(record, process, facts, options), facts, seccomp, kept)
+        target = target_of(record, process, facts, options)
+        target.set_groups = target.set_groups and not keeps_groups(spec)
+        plan = compile_execute(process, spec.linux, target, facts, seccomp, kept)
         if spec.linux.intel_rdt is not None:
             _enter_resctrl(plan, spec.linux.intel_rdt, record.id)
         self.record = record

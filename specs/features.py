@@ -29,7 +29,7 @@ MOUNT_OPTIONS = (
     "tmpcopyup", "unbindable",
 )  # fmt: skip
 # Annotations of config.json that change what happens on the host; one that ends in a dot stands for all that begin so.
-UNSAFE_ANNOTATIONS = ("bundle", "org.systemd.property.", "org.criu.config")
+UNSAFE_ANNOTATIONS = ("bundle", "org.systemd.property.", "org.criu.config", "run.oci.")
 
 
 def features(

@@ -115,7 +115,7 @@ def denies_setgroups(spec: Spec, facts: Facts) -> bool:
 def set_groups(spec: Spec, facts: Facts) -> bool:
     """Whether init may set its groups; raises Failure where the document asks for some and it may not."""
     new_user = any(item.type == "user" and not item.path for item in spec.linux.namespaces)
-    if spec.annotations.get("run.oci.keep_original_groups") == "1":  # crun's: files shared by group stay in reach
+    if keeps_groups(spec):
         return False
     may = not facts.setgroups_denied and not (new_user and denies_setgroups(spec, facts))
     if not may and spec.process is not None and spec.process.user.additional_gids:
@@ -125,6 +125,11 @@ def set_groups(spec: Spec, facts: Facts) -> bool:
             hint="remove them, or map groups with newgidmap",
         )  # fmt: skip
     return may
+
+
+def keeps_groups(spec: Spec) -> bool:
+    """crun's annotation: files that the caller reaches by a group of his stay in reach."""
+    return spec.annotations.get("run.oci.keep_original_groups") == "1"
 
 
 def id_lines(mappings: Iterable[IDMapping]) -> str:

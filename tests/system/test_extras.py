@@ -52,6 +52,18 @@ def test_keep_original_groups(bundle: Bundle) -> None:
     assert dropped.out.split()[1:] == []
 
 
+@pytest.mark.only("pyrunc")
+def test_keep_original_groups_exec(bundle: Bundle) -> None:
+    """It holds for processes that come later as well."""
+    box = bundle()
+    box.config["annotations"] = {"run.oci.keep_original_groups": "1"}
+    box.up()
+    with box.runtime.below("setpriv", "--groups", "1234,5678"):
+        result = box.exec("grep", "Groups", "/proc/self/status")
+
+    assert result.out.split()[1:] == ["1234", "5678"]
+
+
 @pytest.mark.unlike("crun", "may be built with some")
 def test_handler(bundle: Bundle) -> None:
     """run.oci.handler asks for another way to run a program: refused by name, for a wrong one would run it bare."""
