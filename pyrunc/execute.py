@@ -85,7 +85,10 @@ class Joining:
             "open_process": self._open_process, "console": self._console, "listener": self._send_listener,
         }  # fmt: skip
         self.launch = Launch(plan, handlers)
-        self.launch.trace = options.trace
+        if options.trace is not None:
+            from pyrunc.sandbox.trace import Trace
+
+            self.launch.trace = Trace(plan, options.trace)
 
     def carry_out(self) -> None:
         """Until exec has happened; ends what it started when something fails."""

@@ -150,7 +150,10 @@ class Creation:
                 "hooks": self._hooks, "console": self._console, "listener": self._send_listener,
             },
         )  # fmt: skip
-        self.launch.trace = options.trace
+        if options.trace is not None:
+            from pyrunc.sandbox.trace import Trace
+
+            self.launch.trace = Trace(self.plan, options.trace)
 
     def carry_out(self) -> None:
         """Everything up to the answer to `ready`; raises after undoing."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from pyrunc.sandbox.plan import Operation, Plan
+    from pyrunc.sandbox.trace import Trace
 
     Handler = Callable[["Launch", "Operation"], None]
 
@@ -43,8 +44,8 @@ class Launch:
         self.received = -1  # fd that came with the last rendezvous
         self.listener = -1  # number of the seccomp listener in init, as the last rendezvous told it
         self.current: Operation | None = None  # the one at hand: after a failure, the one that failed
-        self.trace: Callable[[str], None] | None = None  # gets a sentence on each step, as it is known to be done
-        self._traced = 0  # operations of init that it has been told of
+        self.trace: Trace | None = None  # for whoever debugs
+        self._synced = 0  # the `sync` that init has come to
         self._control: _socket.socket | None = None
         self._launcher = 0
 
@@ -63,7 +64,7 @@ class Launch:
             else:
                 self.handlers[operation.name](self, operation)
             if self.trace is not None:
-                self._tell(operation)
+                self.trace.host(operation, self._synced)
         return self.pid
 
     def finish(self) -> None:
@@ -71,7 +72,8 @@ class Launch:
         kind, index, a, b, text = self._receive()
         if kind:
             raise self._explained(kind, index, a, b, text)
-        self._tell_init(len(self.plan.init))
+        if self.trace is not None:
+            self.trace.init(len(self.plan.init))
         self.close()
 
     def close(self) -> None:
@@ -121,8 +123,8 @@ class Launch:
     def _explained(self, kind: int, index: int, a: int, b: int, text: bytes) -> PyruncError:
         from pyrunc.sandbox.failures import explain, vanished
 
-        if kind == MESSAGE_FAIL:
-            self._tell_init(index)
+        if kind == MESSAGE_FAIL and self.trace is not None:
+            self.trace.init(index)
         if kind == MESSAGE_FAIL and index < len(self.plan.init):
             self.current = self.plan.init[index]
             return explain(self.plan.init[index], a, b, text.decode("utf-8", "replace"))
@@ -133,27 +135,6 @@ class Launch:
         if self._launcher:
             posix.waitpid(self._launcher, 0)
             self._launcher = 0
-
-    # -- for who wants to watch ----------------------------------------------------------------------------------
-
-    def _tell(self, operation: Operation) -> None:
-        from pyrunc.sandbox.describe import describe
-
-        assert self.trace is not None
-        if operation.name == "await":  # init has got as far as its `sync`
-            self._tell_init(self._synced)
-        elif operation.name != "answer":
-            self.trace(f"host: {describe(operation)}")
-
-    def _tell_init(self, end: int) -> None:
-        if self.trace is None:
-            return
-        from pyrunc.sandbox.describe import describe
-
-        for operation in self.plan.init[self._traced : end]:
-            if operation.name != "sync":
-                self.trace(f"init: {describe(operation)}")
-        self._traced = max(self._traced, end)
 
     # -- host operations -----------------------------------------------------------------------------------------
 

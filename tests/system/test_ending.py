@@ -201,3 +201,29 @@ def test_delete_force_paused(bundle: Bundle) -> None:
     assert box.runtime("pause", box.id).ok
 
     assert box.delete("--force").ok
+
+
+@pytest.mark.unlike("crun", "its first process does not hear of them")
+@pytest.mark.parametrize("name", ["TERM", "INT", "HUP"])
+def test_asked_to_end_before_the_start(bundle: Bundle, name: str) -> None:
+    """A container that has not been started ends when it is asked to, although it is the first of its PID namespace."""
+    box = bundle("true")
+    assert box.create().ok
+
+    assert box.kill(name).ok
+
+    box.wait("stopped")
+    assert not box.start().ok
+    assert box.delete().ok
+
+
+def test_other_signals_before_the_start(bundle: Bundle) -> None:
+    """Others do not end it, and what is blocked while it waits is not blocked for its program."""
+    box = bundle("grep", "SigBlk", "/proc/self/status")
+    assert box.create().ok
+    assert box.kill("WINCH").ok
+
+    assert box.start().ok
+
+    box.wait("stopped")
+    assert box.printed.split() == ["SigBlk:", "0" * 16]
