@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
+from pyrunc.sandbox.compile import mounts as compiler
 from pyrunc.sandbox.compile.mounts import Options, inside, mounts
 from pyrunc.sandbox.describe import describe
 from pyrunc.sandbox.facts import Facts
 from pyrunc.sandbox.plan import Plan, host
 from pyrunc.specs.decode import Node
 from pyrunc.specs.errors import PyruncError
+from pyrunc.specs.features import MOUNT_OPTIONS
 from pyrunc.specs.runtime import Mount, Spec
 from tests.sandbox.compile.test_golden import v2
 
@@ -161,3 +163,11 @@ def test_options_without_effect(option: str) -> None:
     mount = Mount(Node({"destination": "/m", "options": [option]}))
 
     assert Options(mount).data == []
+
+
+def test_features_name_every_option() -> None:
+    """The features document lists what this compiler knows, no more and no less."""
+    plain = {*compiler.ATTRIBUTES, *compiler.PROPAGATION}
+    known = {*plain, *(f"r{word}" for word in plain), *compiler.SUPER, *compiler.SUPER_CLEAR, *compiler.IGNORED}
+
+    assert set(MOUNT_OPTIONS) == known | {*compiler.LINKS, "idmap", "ridmap", "iversion"}
