@@ -48,10 +48,11 @@ def containers(root: str) -> tuple[list[Container], list[str]]:
     """All containers of a root folder, and a sentence for each that cannot be read."""
     store = Store(root)
     found, warnings = [], []
+    owners: dict[int, str] = {}  # a look-up takes longer than all the rest that is known of a container
     for id in store.ids():
         try:
             record = store.load(id)
-            found.append(Container(record, store.status(record), _owner(store.path(id))))
+            found.append(Container(record, store.status(record), _owner(store.path(id), owners)))
         except PyruncError as error:
             warnings.append(f"cannot list container {id}: {error}")
     return found, warnings
@@ -304,12 +305,14 @@ def _let_die(record: Record) -> None:
             thaw(record.freezer)
 
 
-def _owner(folder: str) -> str:
+def _owner(folder: str, known: dict[int, str]) -> str:
     """The name of the user who made the container."""
-    import pwd
-
     uid = posix.stat(folder).st_uid
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"#{uid}"
+    if uid not in known:
+        import pwd
+
+        try:
+            known[uid] = pwd.getpwuid(uid).pw_name
+        except KeyError:
+            known[uid] = f"#{uid}"
+    return known[uid]
