@@ -132,7 +132,7 @@ class Creation:
             if service_manager():
                 self.notifies = start
                 show_in_container(bundle.spec, self.store.path(id))
-        self.plan = _compile(bundle, id, options, start, facts)
+        self.plan = self.compile(id, start, facts)
         if options.warn is not None:
             for warning in self.plan.warnings:
                 options.warn(warning)
@@ -154,6 +154,9 @@ class Creation:
             from pyrunc.sandbox.trace import Trace
 
             self.launch.trace = Trace(self.plan, options.trace)
+
+    def compile(self, id: str, start: str, facts: Facts) -> Plan:
+        return _compile(self.bundle, id, self.options, start, facts)
 
     def carry_out(self) -> None:
         """Everything up to the answer to `ready`; raises after undoing."""

@@ -205,6 +205,7 @@ WORDS: dict[str, Callable[[Fields], str]] = {
         f"move network device {v['source']} into the container" + (f" as {v['name']}" if v["name"] else "")
     ),
     "hooks": lambda v: f"run {v['kind']} hooks",
+    "criu": lambda v: f"open the conversation with criu -> {v['link']}",
     "console": lambda v: "hand on the console",
     "listener": lambda v: "hand on the seccomp listener",
     "await": lambda v: f"-- await {RENDEZVOUS[v['rendezvous']]} --",
@@ -238,6 +239,7 @@ WORDS: dict[str, Callable[[Fields], str]] = {
     "open_null": lambda v: f"open the host's /dev/null -> {v['null']}",
     "propagate_root": lambda v: f"make / {_propagation(v['flags'])}",
     "open_root": lambda v: f"open root file system {v['path']}{' as a mount' if v['mount'] else ''}",
+    "rebind_root": lambda v: f"drop the root's mounts and bind {v['source']} on {v['target']}",
     "mount": lambda v: f"mount {v['type']} on {v['target']}{_options(v)}",
     "mount_legacy": lambda v: f"mount {v['type']} on {v['target']} ({_bits(v['flags'], MOUNT_FLAGS)},{v['data']})",
     "bind": lambda v: (

@@ -109,6 +109,7 @@ OPERATIONS = {
     "open_folder": (57, "mounts", "o:folder s:path"),               # tmpcopyup: before the mount covers it
     "copy_up": (58, "mounts", "i:folder i:mount"),                  # its content into that mount; nothing when there is none
     "dismiss_opener": (70, "mounts", ""),
+    "rebind_root": (82, "mounts", "s:source s:target"),             # drops what open_root made, with all mounts in it
     "exec": (56, "exec", "l:args l:env"),
 }
 
@@ -139,6 +140,7 @@ HOST_OPERATIONS = {
     "enter_cgroups": "l:paths",
     "network": "s:source s:name",           # linux.netDevices
     "hooks": "s:kind",
+    "criu": "o:link",                       # restore: criu's end of the conversation with it
     "console": "",                          # the master arrives with the rendezvous and is handed on
     "listener": "",                         # the seccomp listener is fetched from init and handed on
     "await": "u:rendezvous",

@@ -30,15 +30,10 @@ if TYPE_CHECKING:
 
 
 COMMANDS = (
-    "completion", "create", "delete", "doctor", "events", "exec", "explain", "features", "image", "kill", "list",
-    "pause", "plan", "ps", "resume", "run", "seccomp", "spec", "start", "state", "update", "validate",
+    "checkpoint", "completion", "create", "delete", "doctor", "events", "exec", "explain", "features", "image", "kill",
+    "list", "pause", "plan", "ps", "restore", "resume", "run", "seccomp", "spec", "start", "state", "update",
+    "validate",
 )  # fmt: skip
-# Engines ask for the help of these to see what kind of runtime this is. Their flags are not declared: podman takes a
-# complaint about a flag's missing value as a sign that the flag works.
-UNSUPPORTED = {
-    "checkpoint": "save the processes of a container to files (not supported by this version)",
-    "restore": "make a container from saved processes (not supported by this version)",
-}
 
 EXPLAINED = ("create", "run", "start", "exec")
 
@@ -117,8 +112,6 @@ def carry_out(attempt: Attempt, arguments: list[str]) -> int:
     name, *rest = given.arguments
     if name in ("help", "h"):
         return show_help(rest)
-    if name in UNSUPPORTED:
-        return refuse(name, rest)
     module = load(name)
     command = attempt.command = module.COMMAND
     given = attempt.given = parse(command.flags, rest, command.stops)
@@ -164,12 +157,6 @@ def keep_failure(attempt: Attempt, error: PyruncError) -> None:
     keep(context.root, command.name, given.arguments[0], bundle, error)
 
 
-def refuse(name: str, arguments: list[str]) -> int:
-    if {"-h", "-help", "--help"}.intersection(arguments):
-        return show_help([name])
-    raise PyruncError(f"{name} is not supported by this version")
-
-
 def flush(log: Log) -> bool:
     """Sends out what was shown. False: it could not be written, and that has been said."""
     try:
@@ -194,14 +181,12 @@ def load(name: str) -> CommandModule:
 
 def show_help(names: list[str]) -> int:
     """The help of a command, or of pyrunc itself."""
-    from pyrunc.cli.help import command_help, program_help, unsupported
+    from pyrunc.cli.help import command_help, program_help
 
     if names and names[0] in ("--man", "-man"):
         from pyrunc.cli.man import command_page, program_page
 
         show(command_page(load(names[1]).COMMAND) if names[1:] else program_page())
-    elif names and names[0] in UNSUPPORTED:
-        show(command_help(unsupported(names[0])))
     elif names:
         show(command_help(load(names[0]).COMMAND))
     else:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from pyrunc.cli.options import SWITCH
-from pyrunc.cli.tables import global_flags, shown, unsupported
+from pyrunc.cli.tables import global_flags, shown
 from pyrunc.version import VERSION
-
-__all__ = ["command_help", "program_help", "unsupported"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from pyrunc.cli import COMMANDS, UNSUPPORTED, load
+from pyrunc.cli import COMMANDS, load
 from pyrunc.cli.context import GLOBAL_FLAGS
 from pyrunc.cli.options import SWITCH, Command
 
@@ -20,12 +20,7 @@ ALTERNATIVES = re.compile(r'"(\w+)"')
 
 def commands() -> list[Command]:
     """All that can be called, in the order in which help shows them."""
-    return [*(load(name).COMMAND for name in COMMANDS), *(unsupported(name) for name in UNSUPPORTED)]
-
-
-def unsupported(name: str) -> Command:
-    """A command that is only known by name."""
-    return Command(name, UNSUPPORTED[name], "<container-id>")
+    return [load(name).COMMAND for name in COMMANDS]
 
 
 def shown(flags: tuple[Flag, ...]) -> list[Flag]:

@@ -71,6 +71,7 @@ enum operation_code {
     OPERATION_OPEN_FOLDER = 57,
     OPERATION_COPY_UP = 58,
     OPERATION_DISMISS_OPENER = 70,
+    OPERATION_REBIND_ROOT = 82,
     OPERATION_EXEC = 56,
 };
 
@@ -195,6 +196,7 @@ enum {
     OPEN_FOLDER_FOLDER = 0,
     OPEN_FOLDER_PATH = 0,
     COPY_UP_FOLDER = 0, COPY_UP_MOUNT = 1,
+    REBIND_ROOT_SOURCE = 0, REBIND_ROOT_TARGET = 1,
     EXEC_ARGS = 0, EXEC_ENV = 1,
 };
 
@@ -272,5 +274,6 @@ static const struct shape shapes[OPERATION_COUNT] = {
     [OPERATION_OPEN_FOLDER] = {1, PHASE_MOUNTS, "o", "s"},
     [OPERATION_COPY_UP] = {1, PHASE_MOUNTS, "ii", ""},
     [OPERATION_DISMISS_OPENER] = {1, PHASE_MOUNTS, "", ""},
+    [OPERATION_REBIND_ROOT] = {1, PHASE_MOUNTS, "", "ss"},
     [OPERATION_EXEC] = {1, PHASE_EXEC, "", "ll"},
 };

@@ -138,6 +138,7 @@ OPERATION(bind_device);
 OPERATION(symlink);
 OPERATION(hook);
 OPERATION(hook_output);
+OPERATION(rebind_root);
 OPERATION(pivot_root);
 OPERATION(move_root);
 OPERATION(chroot);

@@ -67,6 +67,33 @@ int op_open_root(const struct operation *operation) {
     return tree < 0 ? tree : error;
 }
 
+/* For CRIU, which wants a mount of the root file system with nothing in it, in a folder that nothing else is mounted on. */
+int op_rebind_root(const struct operation *operation) {
+    const char *source = operation->texts[REBIND_ROOT_SOURCE].bytes, *target = operation->texts[REBIND_ROOT_TARGET].bytes;
+    if (!launcher.own_mounts)
+        return -EINVAL; /* they would be the host's */
+    int error = answer(fchdir(root_fd()));
+    if (!error)
+        error = sys_umount(".", MNT_DETACH);
+    if (!error)
+        error = answer(chdir("/"));
+    if (error)
+        return error;
+    close_fd(FD_ROOT);
+    int folder = open(target, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (folder < 0)
+        return because(-errno, DETAIL_TARGET, target);
+    int root = open(source, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int tree = root < 0 ? -errno : clone_tree(root, "", true);
+    error = tree < 0 ? because(tree, DETAIL_SOURCE, source) : sys_move_mount(tree, folder);
+    close(folder);
+    if (root >= 0)
+        close(root);
+    if (tree >= 0)
+        close(tree);
+    return error;
+}
+
 int op_pivot_root(const struct operation *operation) {
     (void)operation;
     if (!launcher.own_mounts)

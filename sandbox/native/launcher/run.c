@@ -107,6 +107,7 @@ static int carry_out(const struct operation *operation) {
     case OPERATION_OPEN_FOLDER: return op_open_folder(operation);
     case OPERATION_COPY_UP: return op_copy_up(operation);
     case OPERATION_DISMISS_OPENER: return op_dismiss_opener(operation);
+    case OPERATION_REBIND_ROOT: return op_rebind_root(operation);
     }
     return refused(DETAIL_MALFORMED_PLAN, "");
 }

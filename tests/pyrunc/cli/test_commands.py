@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from pyrunc.cli import COMMANDS, UNSUPPORTED
+from pyrunc.cli import COMMANDS
 from pyrunc.version import VERSION
 
 from ..command import Pyrunc
 from ..conftest import Keep, Sleeper
 
-WITH_ID = ["delete", "exec", "kill", "pause", "ps", "resume", "start", "state", "update"]
+WITH_ID = ["checkpoint", "delete", "exec", "kill", "pause", "ps", "resume", "start", "state", "update"]
 
 # What a box needs besides its defaults.
 DOCUMENT = {
@@ -30,7 +30,7 @@ DOCUMENT = {
 # -- help, version, what is not there --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", (*COMMANDS, *UNSUPPORTED))
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help(pyrunc: Pyrunc, command: str) -> None:
     """Each command has a help, to be had in three ways, on standard output, exit code 0."""
     shown = pyrunc(command, "--help")
@@ -67,13 +67,6 @@ def test_unknown_command(pyrunc: Pyrunc, line: list[str]) -> None:
 
     assert (done.code, done.out) == (1, "")
     assert done.says("No help topic for 'frobnicate'")
-
-
-@pytest.mark.parametrize("command", UNSUPPORTED)
-def test_unsupported(pyrunc: Pyrunc, command: str) -> None:
-    """What is not supported says so, whatever flags come along, and never that a flag lacks its value."""
-    for line in (["box"], ["--lsm-mount-context"], ["--image-path", "x", "box"], []):
-        assert pyrunc(command, *line).says(f"{command} is not supported by this version")
 
 
 @pytest.mark.parametrize("line", [[], ["--flag"], ["box", "--flag"]])
