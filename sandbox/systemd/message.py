@@ -1,7 +1,7 @@
 """D-Bus messages as bytes and back: what systemd is asked and what it answers. Pure; on the path of a start with
 --systemd-cgroup.
 
-Our own because of what loading costs: the smallest library for it takes 18 ms, this module half of one. Must not know
+Our own because of what loading costs: the smallest library for it takes 18 ms, all of this package one. Must not know
 what a message is for. A variant is the pair (signature, value); structs are tuples, arrays are lists, `ay` is bytes.
 """
 
