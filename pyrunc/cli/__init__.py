@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 COMMANDS = (
     "checkpoint", "completion", "create", "delete", "doctor", "events", "exec", "explain", "features", "image", "kill",
-    "list", "pause", "plan", "ps", "restore", "resume", "run", "seccomp", "spec", "start", "state", "update",
-    "validate",
+    "list", "pause", "plan", "ps", "restore", "resume", "run", "seccomp", "spec", "start", "state", "top",
+    "update", "validate",
 )  # fmt: skip
 
 EXPLAINED = ("create", "run", "start", "exec")

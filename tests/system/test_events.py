@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import select
 import subprocess
+import termios
+import time
 from typing import Any
 
 import pytest
@@ -144,3 +147,53 @@ def test_bad_interval(bundle: Bundle, interval: str, said: str) -> None:
 
     assert not result.ok
     assert said in result.out + result.err
+
+
+@pytest.mark.only("pyrunc")
+def test_top(bundle: Bundle) -> None:
+    """`top` shows a container that computes with its CPU time, its memory and its processes."""
+    box = bundle()
+    folder_of(box, "cpu")
+    box.linux["resources"]["cpu"] = {"quota": 20000, "period": 100000}
+    box.up("while :; do :; done")
+    result = box.runtime("top", "--json", "--interval", "1s")
+    assert result.ok, result
+    (row,) = [row for row in json.loads(result.out) if row["id"] == box.id]
+
+    assert row["status"] == "running"
+    assert 2 < row["cpu"] < 60
+    assert row["pids"] == 1
+    assert row["memory"] > 0
+
+
+@pytest.mark.only("pyrunc")
+def test_top_on_a_terminal(bundle: Bundle) -> None:
+    """On a terminal the table stays and is refreshed until q is pressed; then the terminal is as before."""
+    box = bundle().up()
+    master, slave = os.openpty()
+    before = termios.tcgetattr(slave)
+    process = subprocess.Popen(box.runtime.argv("top", "--interval", "100ms"), stdin=slave, stdout=slave, stderr=slave)
+    shown = b""
+
+    def until(words: bytes, times: int = 1) -> None:
+        nonlocal shown
+        end = time.monotonic() + 15
+        while shown.count(words) < times:
+            assert time.monotonic() < end and select.select([master], [], [], 10)[0], shown
+            shown += os.read(master, 65536)
+
+    try:
+        until(b"containers, ", times=3)
+        os.write(master, b"m")
+        until(b"by memory")
+        os.write(master, b"q")
+        until(b"\033[?1049l")
+        assert process.wait(10) == 0
+        assert box.id.encode() in shown
+        assert shown.startswith(b"\033[?1049h")
+        assert termios.tcgetattr(slave) == before
+    finally:
+        process.kill()
+        process.wait()
+        os.close(master)
+        os.close(slave)
