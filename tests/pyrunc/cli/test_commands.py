@@ -394,6 +394,7 @@ def test_features(pyrunc: Pyrunc) -> None:
     assert done.out.startswith('{\n    "ociVersionMin": "1.0.0",\n')
     assert features["linux"]["mountExtensions"]["idmap"]["enabled"] in (True, False)
     assert features["annotations"]["io.pyrunc.version"] == VERSION
+    assert features["annotations"]["org.opencontainers.runc.checkpoint.enabled"] == "true"
 
 
 def test_plan(pyrunc: Pyrunc, tmp_path: Path) -> None:
