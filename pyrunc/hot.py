@@ -25,9 +25,14 @@ LEFT_OUT = (
     "pyrunc.hot", "pyrunc.__main__", "pyrunc.sandbox.failures", "pyrunc.sandbox.describe",
     "pyrunc.sandbox.seccomp.compile", "pyrunc.sandbox.seccomp.conditions", "pyrunc.sandbox.seccomp.names",
 )  # fmt: skip
+# What only some documents need, but many have: always in the file, whichever document came first, and executed when it
+# is asked for. One module that had to be looked for would cost more than all of them.
+LATER = (
+    "pyrunc.specs.seccomp", "pyrunc.specs.seccomp_rules", "pyrunc.sandbox.seccomp", "pyrunc.sandbox.seccomp.cache",
+)  # fmt: skip
 BOOT = """
-def boot(modules):
-    for _, path, time, size, _, _ in modules:
+def boot(modules, later):
+    for _, path, time, size, _, _ in modules + later:
         found = posix.stat(path)
         if found.st_mtime_ns != time or found.st_size != size:
             return False
@@ -35,6 +40,26 @@ def boot(modules):
         return False
     loaded = sys.modules
     kind = type(sys)
+    if later:
+        from _frozen_importlib import ModuleSpec
+        waiting = {entry[0]: entry for entry in later}
+        class Later:
+            @staticmethod
+            def find_spec(name, path=None, target=None):
+                if name not in waiting:
+                    return None
+                found = ModuleSpec(name, Later, origin=waiting[name][1], is_package=waiting[name][4])
+                if waiting[name][4]:
+                    found.submodule_search_locations.append(found.origin.rpartition("/")[0])
+                return found
+            @staticmethod
+            def create_module(spec):
+                return None
+            @staticmethod
+            def exec_module(module):
+                _, module.__file__, _, _, _, code = waiting[module.__name__]
+                exec(code, module.__dict__)
+        sys.meta_path.insert(0, Later)
     for name, path, _, _, package, code in modules:
         if code is None:
             import _imp
@@ -58,7 +83,7 @@ def boot(modules):
         if parent:
             setattr(loaded[parent], child, loaded[name])
     return True
-sys._pyrunc_hot = boot(hot[1])
+sys._pyrunc_hot = boot(hot[1], hot[2])
 """
 
 
@@ -73,7 +98,9 @@ def refresh() -> None:
         name
         for name, module in sys.modules.items()
         # Libraries have no source, and what cffi makes of one is not even a module.
-        if name.split(".")[0] == "pyrunc" and name not in LEFT_OUT and vars(module).get("__file__", "").endswith(".py")
+        if name.split(".")[0] == "pyrunc"
+        and name not in LEFT_OUT + LATER
+        and vars(module).get("__file__", "").endswith(".py")
     ]
     target = f"{folder}/hot.{sys.implementation.cache_tag}.{command}"
     hidden = f"{target}.{os.getpid()}"
@@ -85,22 +112,31 @@ def refresh() -> None:
         if library:
             found = os.stat(library)
             modules.insert(0, ("_json", library, found.st_mtime_ns, found.st_size, False, None))
+        later = [_entry(name) for name in LATER] if command in ("create", "exec", "run") else []
         with open(hidden, "wb") as file:
-            file.write(marshal.dumps((compile(BOOT, "pyrunc.hot", "exec"), modules)))
+            file.write(marshal.dumps((compile(BOOT, "pyrunc.hot", "exec"), modules, later)))
         os.rename(hidden, target)
     except OSError:
         pass  # a cache that cannot be written is no error
 
 
 def _entry(name: str) -> tuple[str, str, int, int, bool, CodeType | None]:
-    path = sys.modules[name].__file__
-    assert path is not None
+    path = _source(name)
     found = os.stat(path)
     with open(path, "rb") as file:
         tree = ast.parse(file.read())
     code = compile(ast.fix_missing_locations(Bare().visit(tree)), "pyrunc", "exec", dont_inherit=True, optimize=2)
     package = os.path.basename(path) == "__init__.py"
     return name, path, found.st_mtime_ns, found.st_size, package, _without_lines(code)
+
+
+def _source(name: str) -> str:
+    """The file of a module, which need not be loaded."""
+    module = sys.modules.get(name)
+    if module is not None and module.__file__ is not None:
+        return module.__file__
+    home = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + "/" + name.replace(".", "/")
+    return f"{home}/__init__.py" if os.path.isdir(home) else f"{home}.py"
 
 
 class Bare(ast.NodeTransformer):

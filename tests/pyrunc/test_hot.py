@@ -75,6 +75,25 @@ def test_libraries_are_left_out(copy: Path) -> None:
     assert not [name for name in names if name.startswith(("pyrunc.sandbox.native.", "pyrunc.sandbox.seccomp.com"))]
 
 
+def test_later_modules(copy: Path) -> None:
+    """Modules that only some documents need are in the file of `run` from the first time, and load from there alone."""
+    script = PROGRAM.replace("status = perform(sys.argv[1:])", "status = 0\nimport pyrunc.cli.run, pyrunc.lifecycle")
+    after = """
+if warm:
+    import pyrunc.specs.seccomp_rules
+    assert "pyrunc.sandbox.seccomp" not in sys.modules
+    from pyrunc.sandbox.seccomp import cache, filter_for
+    import pyrunc.specs.seccomp as found
+    assert found.__file__.endswith("/specs/seccomp.py") and found.__spec__.loader.__name__ == "Later", found.__spec__
+    assert filter_for.__module__ == "pyrunc.sandbox.seccomp" and cache.__spec__.parent == "pyrunc.sandbox.seccomp"
+"""
+    command = [sys.executable, "-I", "-S", "-X", "utf8", "-c", script + after, str(copy), "run"]
+    for expected in ("cold 0", "warm 0"):
+        result = subprocess.run(command, capture_output=True, text=True)
+        assert result.returncode == 0, result.stderr
+        assert result.stdout.strip().split("\n")[-1] == expected
+
+
 def test_changed_source_is_seen(copy: Path) -> None:
     """A module that has changed since makes the file stale: the new source counts, and a new file is written."""
     listed(copy)
