@@ -5,8 +5,6 @@
 
 enum { MAX_RACES = 200 };
 
-#include <sys/stat.h>
-
 int change_attributes(int mount, uint64_t set, uint64_t clear, bool recursive) {
     struct mount_attributes attributes = {.set = set, .clear = clear};
     if (!set && !clear)
@@ -89,12 +87,14 @@ int open_target(const struct operation *operation, const char *path, bool folder
 /* Whether PATH leads to MOUNT. */
 static int check_reached(int mount, const char *path) {
     struct status ours, found;
-    int reached = path_open(root_fd(), path, O_PATH);
+    int error = sys_statx(mount, &ours);
+    if (error)
+        return error;
+    /* Only who has mounted a link looks for one. */
+    int reached = path_open(root_fd(), path, O_PATH | (S_ISLNK(ours.mode) ? O_NOFOLLOW : 0));
     if (reached < 0)
         return because(reached, DETAIL_TARGET_CHANGED, path);
-    int error = sys_statx(mount, &ours);
-    if (!error)
-        error = sys_statx(reached, &found);
+    error = sys_statx(reached, &found);
     close(reached);
     if (error)
         return error;
