@@ -75,13 +75,16 @@ def read_config(path: str) -> bytes:
     raise Invalid("config.json is empty", hint="`pyrunc spec` writes one")  # or a fifo, which has nothing to say
 
 
-def read_document(path: str) -> bytes:
-    """The bytes of a JSON document, at most 16 MiB."""
+def read_document(path: str, waits: bool = False) -> bytes:
+    """The bytes of a JSON document, at most 16 MiB. `waits`: also from a pipe whose writer has not written yet, as a
+    shell's <(...) is."""
     try:
         fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK)
     except OSError as error:
         raise Failure(f"open {path}", number=error.errno or 0) from None
     try:
+        if waits:
+            posix.set_blocking(fd, True)  # only now: to open a fifo that nobody writes to would wait for ever
         parts = []
         left = LIMIT + 1
         while left > 0 and (part := posix.read(fd, min(left, 65536))):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import posix
 
 from pyrunc.bundle import complete_seccomp, read_config, read_document
-from pyrunc.lifecycle import listen_fds
 from pyrunc.options import check_console
 from pyrunc.pid_file import write_pid_file
 from pyrunc.sandbox.compile.execute import Target, compile_execute
@@ -73,7 +72,11 @@ class Joining:
             from pyrunc.sandbox.seccomp import filter_of
 
             seccomp = filter_of(spec)
-        kept = listen_fds() + options.preserve_fds
+        kept = options.preserve_fds
+        if b"LISTEN_FDS" in posix.environ:
+            from pyrunc.activation import hand_on
+
+            kept += hand_on(process)
         target = target_of(record, process, facts, options)
         target.set_groups = target.set_groups and not keeps_groups(spec)
         plan = compile_execute(process, spec.linux, target, facts, seccomp, kept)
@@ -153,18 +156,16 @@ def chosen_process(spec: Spec, options: ExecOptions) -> Process:
     if options.process_file:
         from pyrunc.specs.runtime import decode_process
 
-        process = completed(decode_process(read_document(options.process_file)), spec.process)
+        process = completed(decode_process(read_document(options.process_file, waits=True)), spec.process)
     elif process is not None:
         _override(process, options)
     if process is None:
         raise Invalid("process property must not be empty", "process")
     check_process(process)
-    for value, pointer in (
-        (process.selinux_label, "process.selinuxLabel"),
-        (process.apparmor_profile not in ("", "unconfined"), "process.apparmorProfile"),
-    ):  # fmt: skip
-        if value:
-            raise Failure(f"apply {pointer}", pointer, detail="this release does not support it")
+    if process.apparmor_profile or process.selinux_label:
+        from pyrunc.sandbox.security import check_security
+
+        check_security(process)
     return process
 
 

@@ -86,6 +86,12 @@ def plan_for(bundle: str, id: str, options: CreateOptions) -> Plan:
 
 def _compile(bundle: Bundle, id: str, options: CreateOptions, start: str, facts: Facts) -> Plan:
     spec = bundle.spec
+    process = spec.process
+    assert process is not None  # rules.check has seen to it
+    if process.apparmor_profile or process.selinux_label:
+        from pyrunc.sandbox.security import check_security
+
+        check_security(process)
     seccomp = None
     if spec.linux.seccomp is not None or "run.oci.seccomp_bpf_data" in spec.annotations:
         from pyrunc.sandbox.seccomp import filter_of
@@ -99,18 +105,16 @@ def _compile(bundle: Bundle, id: str, options: CreateOptions, start: str, facts:
         from pyrunc.sandbox.systemd.facts import find_manager
 
         find_manager(facts)
-    kept = listen_fds() + options.preserve_fds
+    kept = options.preserve_fds
+    if b"LISTEN_FDS" in posix.environ:
+        from pyrunc.activation import hand_on
+
+        kept += hand_on(process)
     request = Request(
         id, bundle.path, bundle.rootfs, start, options.no_pivot, not options.no_new_keyring, kept, seccomp,
         options.cgroup_manager, options.rootless,
     )  # fmt: skip
     return compile_create(spec, facts, request)
-
-
-def listen_fds() -> int:
-    """How many sockets the service manager passed (sd_listen_fds(3)); they start at 3, before --preserve-fds."""
-    text = posix.environ.get(b"LISTEN_FDS", b"0")
-    return int(text) if text.isdigit() else 0
 
 
 class Creation:

@@ -258,6 +258,7 @@ WORDS: dict[str, Callable[[Fields], str]] = {
     "symlink": lambda v: f"link {v['path']} to {v['target']}",
     "open_folder": lambda v: f"open folder {v['path']} of the image -> {v['folder']}",
     "copy_up": lambda v: f"copy {v['folder']} into {v['mount']}",
+    "label_mount": lambda v: f"label {v['mount']} {v['label']}",
     "hook": lambda v: f"run hook {v['path']}",
     "hook_output": lambda v: (
         f"hooks write output to {v['stdout'] or 'us'}, errors to {v['stderr'] or 'us'}"
@@ -269,6 +270,7 @@ WORDS: dict[str, Callable[[Fields], str]] = {
     "use_console": lambda v: "take the terminal as standard input, output and error",
     "fresh_null": lambda v: "reopen /dev/null for standard streams",
     "sysctl": lambda v: f"set sysctl {v['key'].replace('/', '.')} to {v['value']!r}",
+    "empty_folder": lambda v: f"make the folder that masks folders ({','.join(v['options'])})",
     "mask": lambda v: f"mask {v['path']}",
     "readonly": lambda v: f"make {v['path']} read-only",
     "root_attr": lambda v: f"change /{_options(v)}",

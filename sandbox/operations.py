@@ -82,6 +82,7 @@ OPERATIONS = {
     "use_console": (34, "rootfs", ""),                              # controlling terminal and stdio
     "fresh_null": (35, "rootfs", ""),                               # stdio that is the host's /dev/null becomes ours
     "sysctl": (36, "rootfs", "s:key s:value"),                      # key with slashes, below the private /proc/sys
+    "empty_folder": (67, "rootfs", "l:options"),                    # what `mask` covers folders with; plain unless made here
     "mask": (37, "rootfs", "i:null s:path"),
     "readonly": (38, "rootfs", "s:path"),
     "root_attr": (39, "rootfs", "u:set u:propagation"),
@@ -108,6 +109,7 @@ OPERATIONS = {
     "place_fd": (55, "start", "i:fd u:number"),
     "open_folder": (57, "mounts", "o:folder s:path"),               # tmpcopyup: before the mount covers it
     "copy_up": (58, "mounts", "i:folder i:mount"),                  # its content into that mount; nothing when there is none
+    "label_mount": (68, "mounts", "i:mount s:label"),               # SELinux label of its root, for types without `context`
     "dismiss_opener": (70, "mounts", ""),
     "rebind_root": (82, "mounts", "s:source s:target"),             # drops what open_root made, with all mounts in it
     "exec": (56, "exec", "l:args l:env"),

@@ -32,7 +32,7 @@ def cgroup_mount(
     if layout.mode == "v2":
         _unified(plan, spec, layout, mount, options, target)
     else:
-        _legacy(plan, layout, mount, options, target, index, private, deferred)
+        _legacy(plan, layout, mount, options, target, index, private, deferred, spec.linux.mount_label)
 
 
 def manager(spec: Spec) -> int:
@@ -70,14 +70,17 @@ def _unified(plan: Plan, spec: Spec, layout: Layout, mount: Mount, options: Opti
 
 def _legacy(
     plan: Plan, layout: Layout, mount: Mount, options: Options, target: str, index: int, private: bool,
-    deferred: list[tuple[str, str]],
+    deferred: list[tuple[str, str]], label: str,
 ) -> None:  # fmt: skip
     entered = [str(folder) for item in plan.host if item.name == "enter_cgroups" for folder in item.values[0]]  # type: ignore[union-attr]
     slot = f"mount[{index}]"
     shown = NOSUID | NODEV | NOEXEC | options.set & ~RDONLY
-    plan.init.append(
-        op("mount", mount.pointer, slot, shown, options.propagation, target, "tmpfs", "tmpfs", ["mode=755"])
-    )
+    data = ["mode=755"]
+    if label:
+        from pyrunc.sandbox.compile.labels import mount_label
+
+        data = mount_label(label, "tmpfs", data)
+    plan.init.append(op("mount", mount.pointer, slot, shown, options.propagation, target, "tmpfs", "tmpfs", data))
     if options.set & RDONLY:
         deferred.append((slot, mount.pointer))
     for hierarchy in layout.hierarchies:

@@ -19,6 +19,7 @@ from pyrunc.sandbox.compile.process import (
     process_settings,
     raise_limits,
     seal,
+    session_keyring,
 )  # fmt: skip
 from pyrunc.sandbox.plan import RENDEZVOUS_NUMBER, Plan, host, op, sync
 from pyrunc.specs.errors import Failure
@@ -176,7 +177,8 @@ def isolate(plan: Plan, spec: Spec, facts: Facts, request: Request, flags: int) 
     # A session of its own before anything else: no signal of the caller's terminal may reach a half-made container.
     init.append(op("new_session", "", phase="identity"))
     if request.new_keyring:
-        init.append(op("session_keyring", "", f"_ses.{request.id}", tolerate="unsupported_ok denied_ok"))
+        assert spec.process is not None
+        session_keyring(plan, spec.process, f"_ses.{request.id}")
     if flags & CLONE_FLAGS["network"]:
         init.append(op("loopback_up", "linux.namespaces"))
     if spec.linux.net_devices:
@@ -216,26 +218,9 @@ def start(plan: Plan, request: Request) -> None:
 
 def refuse_unsupported(spec: Spec) -> None:
     """What the document may ask for and this release cannot do: an error that names it, never a silent skip."""
-    process = spec.process
-    asked = (
-        (process and process.selinux_label, "process.selinuxLabel"),
-    )
-    for value, pointer in asked:
-        if value:
-            raise Failure(
-                f"apply {pointer}",
-                pointer,
-                detail="this release does not support it",
-                hint="remove it from config.json",
-            )
     handler = spec.annotations.get("run.oci.handler")
     if handler:
         raise Failure(
             f"run {handler}", 'annotations["run.oci.handler"]', detail="this release has no such handler",
             hint="processes of Linux alone are run: remove the annotation",
-        )  # fmt: skip
-    if process and process.apparmor_profile not in ("", "unconfined"):
-        raise Failure(
-            f"apply AppArmor profile {process.apparmor_profile}", "process.apparmorProfile",
-            detail="this release does not support it", hint="use unconfined, or leave it out",
         )  # fmt: skip

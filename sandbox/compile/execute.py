@@ -14,6 +14,7 @@ from pyrunc.sandbox.compile.process import (
     process_settings,
     raise_limits,
     seal,
+    session_keyring,
 )  # fmt: skip
 from pyrunc.sandbox.plan import Plan, host, op, sync
 
@@ -65,7 +66,7 @@ def compile_execute(
     join(plan, target, process)
     plan.init.append(op("new_session", "", phase="identity"))
     if target.keyring:
-        plan.init.append(op("session_keyring", "", target.keyring, tolerate="unsupported_ok denied_ok"))
+        session_keyring(plan, process, target.keyring)
     console(plan, process)
     process_settings(plan, process, linux, facts)
     lockdown(plan, process, facts, seccomp, target.set_groups)

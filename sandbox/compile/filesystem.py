@@ -125,6 +125,8 @@ def protect(plan: Plan, spec: Spec, deferred: list[tuple[str, str]], flags: int)
         init.append(op("set_attr", pointer, slot, RDONLY, 0, 0, phase="rootfs"))
     for index, path in enumerate(linux.readonly_paths):
         init.append(op("readonly", f"linux.readonlyPaths[{index}]", path, tolerate="missing_ok"))
+    if linux.masked_paths and linux.mount_label:
+        init.append(op("empty_folder", "linux.mountLabel", [f"context={linux.mount_label}"]))
     masked = set()
     for index, path in enumerate(linux.masked_paths):
         if path not in masked:  # one cover is enough

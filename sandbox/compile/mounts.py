@@ -232,8 +232,12 @@ def _new(
             deferred.append((slot, mount.pointer))
         elif kind not in VIRTUAL:
             data = ["ro", *data]
-    if spec.linux.mount_label and kind not in ("proc", "sysfs", "mqueue"):
-        data = [*data, f"context={spec.linux.mount_label}"]
+    label = spec.linux.mount_label
+    if label:
+        from pyrunc.sandbox.compile.labels import mount_label
+
+        slot = slot or ("" if kind != "mqueue" else f"mount[{index}]")
+        unlabelled, data = data, mount_label(label, kind, data)
     if kind == "tmpfs" and not any(item.startswith("mode=") for item in data):
         tolerate += " inherit_mode"
     copied = "tmpcopyup" in mount.options and kind == "tmpfs"
@@ -249,6 +253,8 @@ def _new(
                 hint="leave out iversion and options of more than 255 bytes, or ro and tmpcopyup",
             )  # fmt: skip
         flags = _legacy_flags(attributes, options)
+        if label:
+            data = mount_label(label, kind, unlabelled, quoted=True)
         plan.init.append(
             op(
                 "mount_legacy",
@@ -268,6 +274,8 @@ def _new(
             tolerate=tolerate,
         )
     )  # fmt: skip
+    if label and kind == "mqueue":
+        plan.init.append(op("label_mount", "linux.mountLabel", slot, label))
     if copied:
         plan.init.append(op("copy_up", mount.pointer, f"folder[{index}]", slot))
 

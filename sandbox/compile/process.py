@@ -38,6 +38,17 @@ def all_cpus(plan: Plan) -> None:
     plan.init.append(op("cpu_affinity", "", b"", phase="identity", tolerate="denied_ok unsupported_ok"))
 
 
+def session_keyring(plan: Plan, process: Process, name: str) -> None:
+    """A keyring of the container's own, else it would hold the caller's keys. Kernels without keys are left alone."""
+    keyring = op("session_keyring", "", name, tolerate="unsupported_ok denied_ok")
+    if process.selinux_label:
+        from pyrunc.sandbox.compile.labels import labelled_keyring
+
+        labelled_keyring(plan, process, keyring)
+    else:
+        plan.init.append(keyring)
+
+
 def process_settings(plan: Plan, process: Process, linux: Linux, facts: Facts) -> None:
     """What may be set as root and stays with the process."""
     init = plan.init
@@ -45,6 +56,10 @@ def process_settings(plan: Plan, process: Process, linux: Linux, facts: Facts) -
         from pyrunc.sandbox.compile.scheduling import scheduling
 
         scheduling(plan, process, linux)
+    if process.apparmor_profile or process.selinux_label:
+        from pyrunc.sandbox.compile.labels import confine
+
+        confine(plan, process)
     if process.oom_score_adj is not None:
         # Lowering it takes privilege that a rootless caller lacks; runc passes over that too.
         tolerate = "denied_ok" if facts.rootless else ""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
+from .box import Box
 from .conftest import Bundle
 
 
@@ -260,3 +262,28 @@ def test_run_is_quick_to_end(bundle: Bundle) -> None:
     box.run()
 
     assert time.monotonic() - start < 1
+
+
+def listening(box: Box, pid: str) -> str:
+    """What the container's shell sees of one inherited descriptor, announced for the process `pid` ($$: ours)."""
+    box.write()
+    command = [*box.runtime.argv("run", "--bundle", str(box.folder)), box.id]
+    script = f'LISTEN_FDS=1 LISTEN_PID={pid} exec "$@" 3</dev/zero'
+    done = subprocess.run(["sh", "-c", script, "sh", *command], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_sockets_of_the_service_manager(bundle: Bundle) -> None:
+    """LISTEN_FDS descriptors are handed on, and the process is told that they are its own."""
+    script = "echo $LISTEN_FDS $LISTEN_PID; readlink /proc/self/fd/3"
+
+    assert listening(bundle("sh", "-c", script), "$$").split()[:2] == ["1", "1"]
+
+
+@pytest.mark.unlike("crun", "does not look at LISTEN_PID")
+def test_sockets_for_somebody_else(bundle: Bundle) -> None:
+    """What LISTEN_PID says is another process's is not handed on."""
+    seen = listening(bundle("sh", "-c", "echo x$LISTEN_FDS; ls /proc/self/fd"), "1")
+
+    assert seen.split() == ["x", "0", "1", "2", "3"]  # the last is the folder that ls reads

@@ -1,6 +1,7 @@
 /* cover.c: masked and read-only paths. */
 #include "launcher.h"
 
+#include <string.h>
 #include <sys/stat.h>
 
 enum { MAX_RACES = 200 };
@@ -22,14 +23,27 @@ static int cover(enum fd_name name, int target, const char *path) {
     return error;
 }
 
-/* One empty folder covers all: read-only, and too small for anything to be in it. */
-static int make_empty_folder(void) {
+/* One empty folder covers all: read-only, and with these options too small for anything to be in it. */
+#define NO_ROOM "ro\0nr_blocks=1\0nr_inodes=1\0"
+
+static int make_empty_folder(const char *options) {
     if (launcher.fds[FD_EMPTY_FOLDER] >= 0)
         return 0;
-    int mount = new_file_system("tmpfs", "ro\0nr_blocks=1\0nr_inodes=1\0",
+    int mount = new_file_system("tmpfs", options,
                                 MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
     launcher.fds[FD_EMPTY_FOLDER] = mount < 0 ? -1 : mount;
     return mount < 0 ? mount : 0;
+}
+
+/* With more options, such as the label that a folder of the container has. */
+int op_empty_folder(const struct operation *operation) {
+    static char options[4096];
+    const struct text *more = &operation->texts[EMPTY_FOLDER_OPTIONS];
+    if (more->length > sizeof options - sizeof NO_ROOM)
+        return -E2BIG;
+    memcpy(options, NO_ROOM, sizeof NO_ROOM);
+    memcpy(options + sizeof NO_ROOM - 1, more->bytes, more->length); /* the rest is zero: an empty text ends the list */
+    return make_empty_folder(options);
 }
 
 int op_mask(const struct operation *operation) {
@@ -42,7 +56,7 @@ int op_mask(const struct operation *operation) {
     int error = answer(fstat(target, &found));
     enum fd_name name = FD_EMPTY_FOLDER;
     if (!error && S_ISDIR(found.st_mode)) {
-        error = make_empty_folder();
+        error = make_empty_folder(NO_ROOM);
     } else if (!error) {
         name = FD_SLOTS + (enum fd_name)slot;
         /* Again, because a mask over something that can be written to is none (CVE-2025-31133). */

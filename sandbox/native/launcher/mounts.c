@@ -276,3 +276,17 @@ int op_set_attr(const struct operation *operation) {
     return change_attributes(mount, operation->numbers[SET_ATTR_SET], operation->numbers[SET_ATTR_CLEAR],
                              operation->numbers[SET_ATTR_RECURSIVE]);
 }
+
+/* The slot's fd is a mere handle, of which no attribute can be set. */
+int op_label_mount(const struct operation *operation) {
+    const struct text *label = &operation->texts[LABEL_MOUNT_LABEL];
+    int mount = slot_fd(operation->numbers[LABEL_MOUNT_MOUNT]);
+    if (mount < 0)
+        return refused(DETAIL_EMPTY_SLOT, "");
+    int folder = answer(openat(mount, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (folder < 0)
+        return folder;
+    int error = answer(syscall(SYS_fsetxattr, folder, "security.selinux", label->bytes, (size_t)label->length - 1, 0));
+    close(folder);
+    return error;
+}

@@ -80,6 +80,7 @@ static int carry_out(const struct operation *operation) {
     case OPERATION_USE_CONSOLE: return op_use_console(operation);
     case OPERATION_FRESH_NULL: return op_fresh_null(operation);
     case OPERATION_SYSCTL: return op_sysctl(operation);
+    case OPERATION_EMPTY_FOLDER: return op_empty_folder(operation);
     case OPERATION_MASK: return op_mask(operation);
     case OPERATION_READONLY: return op_readonly(operation);
     case OPERATION_ROOT_ATTR: return op_root_attr(operation);
@@ -106,6 +107,7 @@ static int carry_out(const struct operation *operation) {
     case OPERATION_EXEC: return op_exec(operation);
     case OPERATION_OPEN_FOLDER: return op_open_folder(operation);
     case OPERATION_COPY_UP: return op_copy_up(operation);
+    case OPERATION_LABEL_MOUNT: return op_label_mount(operation);
     case OPERATION_DISMISS_OPENER: return op_dismiss_opener(operation);
     case OPERATION_REBIND_ROOT: return op_rebind_root(operation);
     }
