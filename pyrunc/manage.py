@@ -200,10 +200,16 @@ def _remove_cgroups(record: Record, force: bool) -> list[str]:
 
     if record.pid and (force or "shared-pidns" in record.needs) and pids(record.cgroups):
         kill_all(record.cgroups, record.freezer)
+    warnings = []
     if record.unit is not None and (record.pid or not pids(record.cgroups)):
         from pyrunc.sandbox.systemd.manager import stop_unit
 
-        stop_unit(record.unit)
+        try:
+            stop_unit(record.unit)
+        except Failure as failure:
+            if not force:
+                raise
+            warnings.append(str(failure))  # a user who has logged out has no systemd any more
     try:
         remove(record.cgroups)
     except Failure as failure:
@@ -211,8 +217,8 @@ def _remove_cgroups(record: Record, force: bool) -> list[str]:
         # what is there is somebody else's.
         if record.pid or not pids(record.cgroups):
             raise
-        return [str(failure)]
-    return []
+        warnings.append(str(failure))
+    return warnings
 
 
 def _poststop_hooks(folder: Folder, record: Record) -> tuple[tuple[Hook, ...], list[str]]:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from pyrunc import manage
-from pyrunc.specs.errors import PyruncError
+from pyrunc.specs.errors import Failure, PyruncError
 from pyrunc.store import NoContainer, Store
 
 from .command import Pyrunc
@@ -187,6 +187,27 @@ def test_delete_created(store: Store, keep: Keep, sleeper: Sleeper) -> None:
         manage.delete(store.root, "box")
 
     assert process.wait(5) == -9
+    assert os.listdir(store.root) == []
+
+
+def test_delete_without_systemd(
+    store: Store, keep: Keep, sleeper: Sleeper, cgroup: MakeCgroup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A container whose systemd has gone, as that of a user who has logged out, is deleted by force, with a warning."""
+    nowhere = {**os.environb, b"DBUS_SESSION_BUS_ADDRESS": b"unix:path=/nowhere", b"XDG_RUNTIME_DIR": b"/nowhere"}
+    monkeypatch.setattr("posix.environ", nowhere)
+    process = sleeper()
+    path = cgroup(process)
+    process.kill()
+    process.wait()
+    keep("box", pid=process.pid, start=1, cgroups=[path], needs=["systemd"], unit=("user", "box.scope"))
+
+    with pytest.raises(Failure, match="reach the user's systemd"):
+        manage.delete(store.root, "box")
+    (warning,) = manage.delete(store.root, "box", force=True)
+
+    assert "reach the user's systemd" in warning
+    assert not os.path.exists(path)
     assert os.listdir(store.root) == []
 
 
