@@ -121,6 +121,18 @@ def test_kill_created(bundle: Bundle) -> None:
     assert box.printed == ""
 
 
+@pytest.mark.parametrize("name", ["HUP", "INT", "QUIT", "TERM"])
+@pytest.mark.unlike("crun", "its init ignores them, as the first process of its namespace")
+def test_signal_ends_created(bundle: Bundle, name: str) -> None:
+    """Signals that end a program end a container that was not started yet."""
+    box = bundle().sh("echo never")
+    assert box.create().ok
+
+    assert box.kill(name).ok
+    box.wait("stopped")
+    assert box.printed == ""
+
+
 def test_init_killed_from_outside(bundle: Bundle) -> None:
     """A container whose process was killed behind the runtime's back is stopped and can be deleted."""
     box = bundle().up()

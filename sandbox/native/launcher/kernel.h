@@ -173,11 +173,13 @@ static inline int sys_clone3(struct clone_arguments *arguments) {
     return answer(syscall(SYS_clone3, arguments, sizeof *arguments));
 }
 
-/* HOW: SIG_DFL or SIG_IGN; without a handler no more of struct sigaction matters. */
+#define SA_RESTORER_FLAG 0x04000000
+
+/* HOW: SIG_DFL, SIG_IGN or a handler that does not return: the kernel wants a place to return to, and never uses it. */
 static inline int sys_signal(int number, void (*how)(int)) {
     struct {
         void (*handler)(int);
         unsigned long flags, restorer, mask;
-    } action = {.handler = how};
+    } action = {.handler = how, .flags = SA_RESTORER_FLAG, .restorer = (unsigned long)how};
     return answer(syscall(SYS_rt_sigaction, number, &action, NULL, sizeof action.mask));
 }

@@ -7,12 +7,19 @@
 
 #define LAST_SIGNAL 64
 
+static void end_by_signal(int number) { _exit(128 + number); }
+
 /* Engines ignore and block signals for themselves; the process shall not inherit that. SIGPIPE alone waits for the exec: a
  * host that has gone is noticed by the failed write. */
 static void default_signals(void) {
     uint64_t none = 0;
     for (int number = 1; number <= LAST_SIGNAL; number++)
         sys_signal(number, number == SIGPIPE ? SIG_IGN : SIG_DFL); /* SIGKILL and SIGSTOP refuse, rightly */
+    /* The first process of a PID namespace is not reached by signals that it has no handler for: a container that waits for
+     * its start could not be ended by them. exec takes the handlers away. */
+    static const int ending[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+    for (unsigned index = 0; index < sizeof ending / sizeof ending[0]; index++)
+        sys_signal(ending[index], end_by_signal);
     syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof none);
 }
 
