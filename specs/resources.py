@@ -102,7 +102,8 @@ class HugepageLimit:
 
     def __init__(self, node: Node) -> None:
         self.pointer = node.pointer
-        self.page_size = node.required_text("pageSize")
+        # Also in small letters: Go's decoder does not mind, so there are documents (runc's own tests) that have it so.
+        self.page_size = node.text("pagesize") or node.required_text("pageSize")
         self.limit = node.required_integer("limit", UINT64)
 
 

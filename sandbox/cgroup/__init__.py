@@ -248,7 +248,8 @@ def write_unified(plan: CgroupPlan, layout: Layout, resources: Resources, where:
 
     if layout.unified is None or layout.hierarchies:
         raise Failure(
-            "apply linux.resources.unified", "linux.resources.unified", detail="cannot use unified on cgroup v1",
+            "apply linux.resources.unified", "linux.resources.unified",
+            detail="invalid configuration: cannot use unified on cgroup v1",
             hint="give the limit by its own name (memory, cpu, pids ...)",
         )  # fmt: skip
     for file, line, pointer, tolerance in unified(resources):

@@ -149,7 +149,7 @@ def plan_update(folders: list[str], resources: Resources) -> list[Write]:
     if resources.unified:
         folder = next((path for path in folders if read(f"{path}/cgroup.controllers") is not None), None)
         if folder is None:
-            raise Failure("update unified", "unified", detail="cannot use unified on cgroup v1")
+            raise Failure("update unified", "unified", detail="invalid configuration: cannot use unified on cgroup v1")
         found += [(f"{folder}/{file}", *rest) for file, *rest in limits_v2.unified(resources)]  # type: ignore[misc]
     return found
 

@@ -88,7 +88,7 @@ LIMITS = (
     Lie("quota too small", (("set", "linux.resources.cpu", {"quota": 5, "period": 100000}),), "{started}cannot write '5' to /sys/fs/cgroup/cpu/{id}/cpu.cfs_quota_us (linux.resources.cpu.quota): EINVAL: invalid argument", valid=True),
     Lie("huge pages of 3 MB", (("set", "linux.resources.hugepageLimits", [{"pageSize": "3MB", "limit": 1}]),), "{started}cannot write '1' to /sys/fs/cgroup/unified/{id}/hugetlb.3MB.max (linux.resources.hugepageLimits[0]): ENOENT: no such file or directory", valid=True),
     Lie("device that is not there", (("set", "linux.resources.blockIO", {"throttleReadBpsDevice": [{"major": 4000, "minor": 1, "rate": 1}]}),), "{started}cannot write '4000:1 1' to /sys/fs/cgroup/blkio/{id}/blkio.throttle.read_bps_device (linux.resources.blockIO.throttleReadBpsDevice[0]): ENODEV: no such device", valid=True),
-    Lie("unified file that is not there", (("set", "linux.resources.unified", {"memory.nothing": "1"}),), "cannot apply linux.resources.unified (linux.resources.unified): cannot use unified on cgroup v1", valid=True),
+    Lie("unified file that is not there", (("set", "linux.resources.unified", {"memory.nothing": "1"}),), "cannot apply linux.resources.unified (linux.resources.unified): invalid configuration: cannot use unified on cgroup v1", valid=True),
 )
 SYSCTLS = tuple(
     Lie(name, (("set", "linux.sysctl", {key: value}),), says, valid=valid)

@@ -227,3 +227,11 @@ def test_loads_sections_with_their_documents(tree: Path, tmp_path: Path) -> None
     sections = ["resources", "rules", "runtime", "seccomp", "seccomp_rules"]
 
     assert loaded(tree, path) == [*BASE, *(f"pyrunc.specs.{name}" for name in sections)]
+
+
+def test_page_size_in_small_letters() -> None:
+    """`pagesize` is understood, as by decoders in Go."""
+    from pyrunc.specs.decode import Node
+    from pyrunc.specs.resources import HugepageLimit
+
+    assert HugepageLimit(Node({"pagesize": "2MB", "limit": 1})).page_size == "2MB"
