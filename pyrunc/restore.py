@@ -20,7 +20,7 @@ from pyrunc.sandbox.compile.restore import bound, compile_restore, inherited
 from pyrunc.sandbox.criu import worker
 from pyrunc.sandbox.criu.requests import DEV_NULL, EXTERNAL, RESTORE_LOG, cgroup_mode, restore_request
 from pyrunc.specs.errors import Failure, PyruncError
-from pyrunc.store import start_time
+from pyrunc.store import read_text, start_time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 ROOT = "criu-root"  # in the state folder while CRIU is at work: what it takes for the root file system
 LSM_VERSION = 31600
+PF_EXITING = 0x4
 
 
 def restore(root: str, id: str, options: CreateOptions, criu: CriuOptions) -> int:
@@ -60,6 +61,7 @@ class Restoration(Creation):
         self.criu = criu
         self.program = worker.program()
         self.worker: socket.socket | None = None
+        self.unfinished = 0  # that pid as soon as there is a process at all
         self.restored = 0  # pid of the container's init, as soon as there is one
         self.streams = _read_descriptors(criu.images)
         worker.check_version(worker.OLDEST)
@@ -67,7 +69,9 @@ class Restoration(Creation):
             if value:
                 worker.check_version(LSM_VERSION, flag)
         super().__init__(root, id, load_bundle(options.bundle), options, "inline")
-        self.launch.handlers = {"record": self._write_record, "criu": self._open_link}
+        # criu is recorded as if it were init, so that `delete --force` finds it where we have been killed.
+        own = {"record": self._write_record, "record_pid": self._write_pid, "criu": self._open_link}
+        self.launch.handlers = own
 
     def compile(self, id: str, start: str, facts: Facts) -> Plan:
         create = super().compile(id, start, facts)
@@ -119,7 +123,7 @@ class Restoration(Creation):
             "orphan-pts-master": self._take_console,
         }
         try:
-            worker.converse(self.worker, request, handlers)
+            worker.converse(self.worker, request, handlers, self._end_stuck)
         finally:
             self.worker.close()
             os.close(images)
@@ -146,8 +150,15 @@ class Restoration(Creation):
             os.close(top)
         return [*found.items(), (DEV_NULL, DEV_NULL)]
 
+    def _end_stuck(self) -> None:
+        """A criu that fails late kills the processes that it traces, and waits for their init, which waits for those
+        that are traced: neither ever ends. That init is on its way out is seen in its flags."""
+        if self.unfinished and is_exiting(self.unfinished):
+            posix.kill(self.launch.pid, 9)
+
     def _run_hooks(self, pid: int, fd: int) -> None:
         """The namespaces are there, with nothing in them: what sets up the network does it now."""
+        self.unfinished = pid
         hooks = self.bundle.spec.hooks
         if hooks is None:
             return
@@ -219,6 +230,16 @@ def _resolved(top: int, path: str) -> str:
         finally:
             os.close(fd)
     return rest
+
+
+def is_exiting(pid: int) -> bool:
+    """Whether a process has begun to end, though it may wait for others."""
+    try:
+        text = read_text(f"/proc/{pid}/stat")
+    except OSError:
+        return False
+    flags = int(text[text.rindex(")") + 2 :].split()[6])  # field 9 of proc(5)
+    return bool(flags & PF_EXITING)
 
 
 def _end(pid: int) -> None:

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from pyrunc.sandbox.plan import Operation, Value
     from pyrunc.specs.runtime import Spec
 
-# Host operations that belong to a container's init, which CRIU makes; and the rendezvous that stays.
+# Host operations for a container's init, which CRIU makes (until then criu itself is recorded); the rendezvous that stays.
 LEFT_OUT = {
-    "record_pid", "listen", "inherit", "append_to", "open_namespace", "id_maps", "network", "hooks", "console",
+    "listen", "inherit", "append_to", "open_namespace", "id_maps", "network", "hooks", "console",
     "listener",
 }  # fmt: skip
 KEPT_RENDEZVOUS = RENDEZVOUS_NUMBER["cgroup"]

@@ -14,6 +14,7 @@ the container's cgroup, and only `converse`s. Must not know containers.
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import socket
 import subprocess
@@ -26,6 +27,7 @@ from pyrunc.specs.errors import Failure, PyruncError
 # Gets the pid of the notification or 0, and the fd that came with it or -1, which is its own then.
 Handler = Callable[[int, int], None]
 
+IDLE = 1.0  # seconds
 LARGEST = 40960  # bytes of a message; CRIU's own limit is 8192
 HARMLESS = "rlimit: Can't setup RLIMIT_NOFILE for self"  # said in many containers, before it goes on
 OLDEST = 30000  # 3.0, the first that tells its version
@@ -75,12 +77,16 @@ def ask(request: rpc.Message, handlers: Mapping[str, Handler] | None = None) -> 
     return response
 
 
-def converse(link: socket.socket, request: rpc.Message, handlers: Mapping[str, Handler]) -> rpc.Message:
+def converse(
+    link: socket.socket, request: rpc.Message, handlers: Mapping[str, Handler], idle: Callable[[], None] | None = None
+) -> rpc.Message:
     """Sends the request and answers notifications until the response comes. A handler that raises makes CRIU undo
-    what it has done; what it raised is raised then."""
+    what it has done; what it raised is raised then. `idle` is called after each second of silence."""
     failed: BaseException | None = None
     _send(link, request)
     while True:
+        while idle is not None and not select.select([link], [], [], IDLE)[0]:
+            idle()
         response, fd = _receive(link)
         if response["type"] != rpc.NOTIFY:
             break

@@ -349,6 +349,21 @@ def test_killed_restore(box: Box, seconds: float) -> None:
     assert deleted.ok, deleted
 
 
+@pytest.mark.only("pyrunc")
+def test_killed_while_criu_is_busy(box: Box) -> None:
+    """A criu that does not end by itself, because it reads memory that is not there, ends with `delete --force`."""
+    box.up(COUNTER)
+    assert checkpoint(box).ok
+    (box.folder / "images/pages-1.img").write_bytes(b"")
+    argv = box.runtime.argv("restore", "-d", "--image-path", str(box.folder / "images"), "-b", str(box.folder), box.id)
+    null = subprocess.DEVNULL
+
+    killed_at(lambda: subprocess.Popen(argv, stdin=null, stdout=null, stderr=null), 1)
+
+    deleted = box.delete("--force")
+    assert deleted.ok, deleted
+
+
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
