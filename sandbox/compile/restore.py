@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pyrunc.sandbox.plan import Operation, Value
     from pyrunc.specs.runtime import Spec
 
-# Host operations for a container's init, which CRIU makes (until then criu itself is recorded); the rendezvous that stays.
+# Host operations for the init that CRIU makes (until then criu itself is recorded); the rendezvous that stays.
 LEFT_OUT = {
     "listen", "inherit", "append_to", "open_namespace", "id_maps", "network", "hooks", "console",
     "listener",
