@@ -59,12 +59,13 @@ def masks(
     for name, bits, allowed, why in (
         ("effective", effective, permitted, "permitted"),
         ("inheritable", inheritable, bounding, "bounding"),
-        ("ambient", ambient, permitted & inheritable & bounding, "both permitted and inheritable"),
     ):
         if bits & ~allowed:
             lost = ", ".join(names_of(bits & ~allowed))
             warnings.append(f"ignoring {name} capabilities that are not {why}: {lost}")
     inheritable &= bounding
+    for lost in names_of(ambient & ~(permitted & inheritable)):
+        warnings.append(f"can't raise ambient capability {lost}: it is not both permitted and inheritable")
     return bounding, effective & permitted, permitted, inheritable, ambient & permitted & inheritable, warnings
 
 

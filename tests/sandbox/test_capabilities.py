@@ -65,7 +65,7 @@ def test_ambient_needs_permitted_and_inheritable() -> None:
     *_, ambient, warnings = masks(sets, 40)
 
     assert ambient == 0
-    assert warnings == ["ignoring ambient capabilities that are not both permitted and inheritable: CAP_KILL"]
+    assert warnings == ["can't raise ambient capability CAP_KILL: it is not both permitted and inheritable"]
 
 
 def test_sets_that_capset_would_refuse() -> None:

@@ -25,13 +25,16 @@ def profile(machine: None, tmp_path: Path) -> Iterator[str]:
         pytest.skip("this kernel runs no AppArmor")
     if shutil.which("apparmor_parser") is None:
         pytest.skip("Debian's apparmor is not installed")
-    if not Path("/sys/kernel/security/apparmor").exists():
+    mounted = Path("/sys/kernel/security/apparmor").exists()
+    if not mounted:
         subprocess.run(["mount", "-t", "securityfs", "securityfs", "/sys/kernel/security"], check=True)
     source = tmp_path / "profile"
     source.write_text(RULES)
     subprocess.run(["apparmor_parser", "-K", "--replace", source], check=True)
     yield PROFILE
     subprocess.run(["apparmor_parser", "--remove", source], check=True)
+    if not mounted:
+        subprocess.run(["umount", "/sys/kernel/security"], check=True)
 
 
 def test_profile(bundle: Bundle, profile: str) -> None:
