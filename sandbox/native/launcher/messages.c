@@ -2,14 +2,10 @@
  * may already be loaded, and its author thinks of those two. */
 #include "launcher.h"
 
-#include <poll.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 
 #define MAX_PASSED 253 /* the kernel's SCM_MAX_FD */
@@ -148,30 +144,12 @@ void wait_for_go(uint32_t index) {
         end();
 }
 
-/* Waits until somebody connects. The signals that ask a process to end do so here too: a process that is the first of
- * its PID namespace and handles none would not even hear of them. */
-static void wait_for_starter(int listener) {
-    const uint64_t asking = UINT64_C(1) << (SIGHUP - 1) | UINT64_C(1) << (SIGINT - 1) | UINT64_C(1) << (SIGTERM - 1), none = 0;
-    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &asking, NULL, sizeof asking); /* blocked, they are kept for us to see */
-    struct pollfd polled[2] = {
-        {.fd = listener, .events = POLLIN},
-        {.fd = (int)syscall(SYS_signalfd4, -1, &asking, sizeof asking, SFD_CLOEXEC), .events = POLLIN},
-    };
-    while (poll(polled, 2, -1) < 0 && errno == EINTR)
-        ;
-    if (polled[1].revents)
-        end();
-    close(polled[1].fd);
-    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof none);
-}
-
 int accept_starter(int listener) {
     /* Whoever was listened to until now must not keep the container: the host may be gone, and that is no error any more. */
     close_fd(FD_CONTROL);
     for (;;) {
         struct message message;
         ssize_t length;
-        wait_for_starter(listener);
         int peer = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
         if (peer < 0 && (errno == EINTR || errno == ECONNABORTED))
             continue;
