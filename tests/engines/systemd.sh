@@ -5,7 +5,8 @@ RUNTIME=$1 SOMEBODY=$2
 count=0
 bundle=/run/systemd-test
 mkdir -p $bundle/rootfs/bin
-cp "$(command -v busybox || echo /run/busybox)" $bundle/rootfs/bin/busybox
+busybox=$(command -v /run/busybox || command -v busybox)
+cp "$busybox" $bundle/rootfs/bin/busybox
 for name in sh cat sleep grep true; do ln -sf busybox $bundle/rootfs/bin/$name; done
 chmod -R a+rX $bundle
 cd $bundle || exit 1
