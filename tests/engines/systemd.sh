@@ -97,7 +97,7 @@ uid=$(id -u "$SOMEBODY")
 install -d -m 700 -o "$SOMEBODY" "/run/user/$uid"
 systemctl start "user@$uid.service"
 config 'r["memory"] = {"limit": 67108864}; r["pids"] = {"limit": 20}' --rootless
-as_user() { setpriv --reuid "$SOMEBODY" --regid "$(id -g "$SOMEBODY")" --clear-groups env XDG_RUNTIME_DIR="/run/user/$uid" "$@"; }
+as_user() { /usr/bin/setpriv --reuid "$SOMEBODY" --regid "$(id -g "$SOMEBODY")" --clear-groups env XDG_RUNTIME_DIR="/run/user/$uid" "$@"; }
 user_show() { as_user systemctl --user show test-box.scope -p "$1" --value; }
 sed -i "s/\"hostID\": 0/\"hostID\": $uid/g" config.json
 as_user $RUNTIME --systemd-cgroup run -d box </dev/null >/dev/null 2>log || cat log
