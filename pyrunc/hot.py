@@ -92,7 +92,7 @@ def refresh() -> None:
     OSError."""
     command = next((word for word in sys.argv[1:] if word in COMMANDS), "")
     folder = f"{os.path.dirname(os.path.abspath(__file__))}/__pycache__"
-    if not command or not os.access(folder, os.W_OK):
+    if not command or sys.dont_write_bytecode or not os.access(folder, os.W_OK):
         return
     names = [
         name
@@ -113,7 +113,9 @@ def refresh() -> None:
             found = os.stat(library)
             modules.insert(0, ("_json", library, found.st_mtime_ns, found.st_size, False, None))
         later = [_entry(name) for name in LATER] if command in ("create", "exec", "run") else []
-        with open(hidden, "wb") as file:
+        # Whoever may write it has root execute what they like: never by the umask alone.
+        fd = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+        with open(fd, "wb") as file:
             file.write(marshal.dumps((compile(BOOT, "pyrunc.hot", "exec"), modules, later)))
         os.rename(hidden, target)
     except OSError:

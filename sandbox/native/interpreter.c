@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "boot.h" /* boot_code: pyrunc/boot.py, compiled and marshalled by the Python that built us */
@@ -73,6 +74,14 @@ static void add_search_path(PyConfig *config, const char *prefix, const char *na
     PyMem_RawFree(wide);
 }
 
+/* What root's Python caches as code must be root's alone: under such a umask it leaves no caches. */
+static int others_may_write(void)
+{
+    mode_t mask = umask(022);
+    umask(mask);
+    return !(mask & S_IWOTH);
+}
+
 /* Isolated, without `site`, UTF-8: what -I -S -X utf8 say. */
 static void start_half(char **argv)
 {
@@ -89,6 +98,7 @@ static void start_half(char **argv)
     config.site_import = 0;
     config.pathconfig_warnings = 0;
     config.install_signal_handlers = 1;
+    config.write_bytecode = !others_may_write();
     config._init_main = 0;
     config.module_search_paths_set = 1;
     add_search_path(&config, argv[PREFIX], argv[NAME], "");
