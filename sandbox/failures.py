@@ -160,7 +160,9 @@ def exec_failure(pointer: str, number: int, text: str) -> PyruncError:
         errno.EACCES: "it is not executable for this user, or on a noexec mount",
         errno.E2BIG: "arguments and environment are too long",
     }.get(number)
-    return PyruncError(f"exec {text}: {os.strerror(number).lower()}", pointer, hint)
+    error = PyruncError(f"exec {text}: {os.strerror(number).lower()}", pointer, hint)
+    error.bare = True
+    return error
 
 
 def hook_failure(pointer: str, what: str, number: int, detail: int, own: int, text: str) -> PyruncError:

@@ -20,6 +20,8 @@ class PyruncError(Exception):
     """
 
     prefix = ""
+    # Said by itself, as a shell would: it is about the caller's own program, and everything of ours has worked.
+    bare = False
     # The plan that was being carried out and the operation at hand, for `pyrunc explain`; whoever knows sets them.
     plan: Any = None
     step: Any = None

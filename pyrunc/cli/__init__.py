@@ -85,7 +85,7 @@ def perform(arguments: list[str]) -> int:
         attempt.log.error(str(error))
         return 1
     except PyruncError as error:
-        status = fail(attempt, str(error), error.hint)
+        status = fail_bare(attempt, error) if error.bare else fail(attempt, str(error), error.hint)
         keep_failure(attempt, error)
         return status
     except KeyboardInterrupt:
@@ -144,6 +144,14 @@ def fail(attempt: Attempt, message: str, hint: str | None) -> int:
     command = attempt.command
     attempt.log.error(command.prefix + message if command else message, hint)
     return command.failure if command else 1
+
+
+def fail_bare(attempt: Attempt, error: PyruncError) -> int:
+    """One line and no hint, without what we were at: in runc too it is the container's process that says it. Where
+    there is a log it gets the whole record."""
+    if attempt.log.says_bare(error.message):
+        return attempt.command.failure if attempt.command else 1
+    return fail(attempt, str(error), None)
 
 
 def keep_failure(attempt: Attempt, error: PyruncError) -> None:

@@ -63,6 +63,13 @@ class Log:
         elif hint and self.format == "text":
             write(STDERR, f"  hint: {hint}\n")
 
+    def says_bare(self, message: str) -> bool:
+        """Writes a line that is no record, where standard error is all the log there is."""
+        if self.fd != STDERR or self.sink is not None or self.format != "text":
+            return False
+        write(STDERR, f"{bounded(message)}\n")
+        return True
+
     def warning(self, message: str) -> None:
         """Something was passed over. Not in a JSON file (see above), unless somebody is debugging and wants it all."""
         if self.level == 0:
