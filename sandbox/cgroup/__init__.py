@@ -97,17 +97,12 @@ def has_limits(resources: Resources) -> bool:
 
 
 def clean_path(path: str) -> str:
-    """cgroupsPath without `.`, `..` and doubled slashes, never above its start; "" when absent."""
+    """cgroupsPath without `.`, `..` and doubled slashes, never above its start; "" when absent. Without systemd
+    `slice:prefix:name` is a folder of that name, as with runc."""
     if not path:
         return ""
     if "\n" in path or "\0" in path:
         raise Invalid("a cgroup path has no newline and no NUL", PATH)
-    if path.count(":") == 2 and "/" not in path:
-        raise Failure(
-            f"make the systemd unit {path}", PATH,
-            detail="it is of the form slice:prefix:name, which only systemd understands",
-            hint="give --systemd-cgroup, or a path such as /machine/box",
-        )  # fmt: skip
     kept: list[str] = []
     for part in path.split("/"):
         if part == "..":

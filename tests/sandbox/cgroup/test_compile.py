@@ -62,9 +62,8 @@ def test_bad_path(bad: str) -> None:
 
 
 def test_systemd_path() -> None:
-    """slice:prefix:name is refused clearly instead of becoming a folder with colons."""
-    with pytest.raises(Failure, match="slice:prefix:name"):
-        clean_path("system.slice:docker:abc")
+    """slice:prefix:name without systemd is a folder of that name beside our own cgroup, as with runc."""
+    assert compile_cgroup(None, "system.slice:docker:abc", v2(), "id").folders == ["/cg/me/system.slice:docker:abc"]
 
 
 def test_places_on_v2() -> None:
