@@ -29,10 +29,13 @@ class CgroupPlan:
     `folders` are the container's own, one for each hierarchy, to be recorded and removed; parents stay, as in runc.
     `enter` are folders whose cgroup.procs init has to be written to, `into` is the one that it is cloned into, or None.
     `freezer` is ("v1" or "v2", file) or None. `unit` is ("system" or "user", name of the systemd unit) or None; `late`
-    are steps that come once init is there.
+    are steps that come once init is there. `delegated` is (the container's cgroup, one below it that init goes to at
+    last) or None.
     """
 
-    __slots__ = ("device_program", "enter", "folders", "freezer", "into", "late", "steps", "unit", "warnings")
+    __slots__ = (
+        "delegated", "device_program", "enter", "folders", "freezer", "into", "late", "steps", "unit", "warnings",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.steps: list[Step] = []
@@ -44,6 +47,7 @@ class CgroupPlan:
         self.warnings: list[str] = []
         self.late: list[Step] = []
         self.unit: tuple[str, str] | None = None
+        self.delegated: tuple[str, str] | None = None
 
 
 def compile_cgroup(

@@ -43,6 +43,11 @@ def manager(spec: Spec) -> int:
     found = [item for item in spec.mounts if item.type in ("cgroup", "cgroup2") and not is_bind(item)]
     if all(Options(item).set & RDONLY for item in found):
         return 0
+    return host_uid(spec)
+
+
+def host_uid(spec: Spec) -> int:
+    """What the host calls the process's user; 0 as well when it knows no such user."""
     uid = spec.process.user.uid if spec.process else 0
     if not any(item.type == "user" for item in spec.linux.namespaces):
         return uid

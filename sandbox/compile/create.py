@@ -119,6 +119,10 @@ def compile_create(spec: Spec, facts: Facts, request: Request) -> Plan:
 
         start_hooks(plan, spec, request)  # under the filter: they are the container's
     execute(plan, process)
+    if entered.delegated:
+        from pyrunc.sandbox.compile.delegated import enter_delegated
+
+        enter_delegated(plan, facts, *entered.delegated)
     return plan
 
 
@@ -143,6 +147,10 @@ def cgroup(plan: Plan, spec: Spec, facts: Facts, request: Request) -> CgroupPlan
         plan.host.append(host(name, pointer, *values, tolerate=tolerance))
     if facts.layout.mode == "v2" and facts.euid == 0 and made.folders:
         delegate(plan, spec, made.into or made.folders[0])
+    if spec.annotations.get("run.oci.delegate-cgroup"):
+        from pyrunc.sandbox.compile.delegated import delegated_cgroup
+
+        made.delegated = str(made.into), delegated_cgroup(plan, spec, facts, made.into)
     if made.into or made.device_program is not None:
         plan.host.append(host("open_cgroup", "linux.cgroupsPath", "cgroup", made.into or made.folders[-1]))
     if made.into and any(item.type == "cgroup" and item.path for item in linux.namespaces):

@@ -257,6 +257,28 @@ def test_delegation_to_a_user(bundle: Bundle) -> None:
     assert {".", *DELEGATED, "a"} <= owned(box, 1000)
 
 
+@pytest.mark.unlike("runc", "an annotation of crun's")
+def test_delegated_below(bundle: Bundle) -> None:
+    """crun's annotation: processes live in a cgroup of their own below the one with the limits, which their namespace
+    shows as the root; groups that they make there get controllers."""
+    need("memory", "pids")
+    box = writable_cgroups(bundle())
+    box.user_namespace()
+    box.config["annotations"] = {"run.oci.delegate-cgroup": "/payload"}
+    box.linux["resources"]["memory"] = {"limit": 64 << 20}
+    box.up(
+        "cat /proc/self/cgroup; cd /sys/fs/cgroup/payload; mkdir a b; echo 1 > a/cgroup.procs;"
+        "echo +memory > cgroup.subtree_control; echo 4096000 > b/memory.max && echo limited; exec sleep 1000"
+    )
+    box.wait_for("limited")
+
+    assert box.printed.splitlines()[0] == "0::/payload"
+    assert files(box, "memory.max", "cgroup.procs") == {"memory.max": str(64 << 20), "cgroup.procs": ""}
+    assert box.exec("cat", "/proc/self/cgroup").lines == ["0::/payload/a"]
+    assert box.delete("--force").ok
+    assert not group(box).exists()
+
+
 # -- freezing ----------------------------------------------------------------------------------------------------------
 
 
