@@ -40,6 +40,14 @@ def compile_unit(
 ) -> CgroupPlan:
     """The unit of a container, with its limits. Raises Failure for a limit that this host cannot enforce."""
     layout = facts.layout
+    # What is wrong with the document first: that can be said on any machine.
+    of_user = facts.manager[0] == "user" if facts.manager is not None else facts.rootless
+    unit = unit_of(cgroups_path, container_id, of_user)
+    asked: list[Property] = []
+    if annotations:
+        from pyrunc.sandbox.systemd.gvariant import annotated
+
+        asked = annotated(annotations)
     if facts.manager is None:
         raise Failure(
             "make the cgroup by systemd", PATH,
@@ -51,7 +59,6 @@ def compile_unit(
         raise Failure(
             "make the cgroup by systemd", PATH, detail="cannot use rootless systemd cgroups manager on cgroup v1"
         )
-    unit = unit_of(cgroups_path, container_id, manager == "user")
     plan = CgroupPlan()
     plan.unit = (manager, unit.name)
     where = folders(plan, layout, control_group + unit.path)
@@ -71,11 +78,7 @@ def compile_unit(
             resources.pids.limit = 1  # systemd knows no unit without a process
         write_limits(plan, layout, resources, where)
     plan.steps, late = fit(plan.steps, plan.warnings)
-    wanted = base(unit, container_id, layout) + own_limits(plan, resources, facts)
-    if annotations:
-        from pyrunc.sandbox.systemd.gvariant import annotated
-
-        wanted += annotated(annotations)
+    wanted = base(unit, container_id, layout) + own_limits(plan, resources, facts) + asked
     plan.steps.insert(0, ("start_unit", PATH, (int(unit.is_slice), *plan.unit, tuple(plan.folders), tuple(wanted)), ""))
     plan.freezer = freezer(layout, where)
     if late:

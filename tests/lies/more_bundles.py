@@ -70,15 +70,33 @@ PROCESS = (
 
 CGROUPS = (
     Lie("cgroup made on the way, program missing", (("set", "linux.cgroupsPath", "/{id}/a/b/c"), ("set", "process.args", ["nothing"])), "{started}exec: \"nothing\": executable file not found in $PATH (process.args)", valid=True),
+    Lie("cgroup handed over on cgroup v1", (("set", "annotations", {"run.oci.delegate-cgroup": "payload"}),), "cannot delegate the cgroup payload (annotations[\"run.oci.delegate-cgroup\"]): it takes a cgroup of the container's own, of version 2", valid=True),
 ) + tuple(
     Lie(name, (("set", "linux.cgroupsPath", path),), says, valid=True)
     for name, path, says in (
         ("cgroup too deep", "/{id}" + "/x" * 2500, re.compile("\\{started\\}cannot make cgroup /sys/fs/cgroup/systemd/\\{id\\}/x/x/x/x/x/x/x/x/x/x/x/x/x/x/x/x/x/.+/x/x/x \\(linux\\.cgroupsPath\\): ENAMETOOLONG: file name too long", re.S)),
         ("cgroup is ..", "..", "cgroup path '..' names no cgroup below the root (linux.cgroupsPath)"),
         ("cgroup with a newline", "/{id}/a\nb", "a cgroup path has no newline and no NUL (linux.cgroupsPath)"),
-        ("cgroup in systemd's form", "system.slice:runc:{id}", "cannot make the systemd unit system.slice:runc:{id} (linux.cgroupsPath): it is of the form slice:prefix:name, which only systemd understands"),
         ("cgroup below a file", "/cgroup.procs/{id}", "{started}cannot make cgroup /sys/fs/cgroup/systemd/cgroup.procs/{id} (linux.cgroupsPath): ENOTDIR: not a directory"),
         ("cgroup is a file", "/cgroup.procs", "{started}cannot make cgroup /sys/fs/cgroup/systemd/cgroup.procs (linux.cgroupsPath): ENOTDIR: not a directory"),
+    )
+)
+UNITS = tuple(  # what is wrong with the document is said on machines without systemd as well
+    Lie(name, (("set", "linux.cgroupsPath", path), ("set", "annotations", annotations)), says, valid=True, options=("--systemd-cgroup",))
+    for name, path, annotations, says in (
+        ("path where systemd wants a unit", "/a/{id}", {}, "expected cgroupsPath to be of format \"slice:prefix:name\" for systemd cgroups, got \"/a/{id}\" instead (linux.cgroupsPath)"),
+        ("unit with four parts", "a.slice:b:c:{id}", {}, "expected cgroupsPath to be of format \"slice:prefix:name\" for systemd cgroups, got \"a.slice:b:c:{id}\" instead (linux.cgroupsPath)"),
+        ("slice that is none", "machine:test:{id}", {}, "invalid slice name: machine (linux.cgroupsPath)"),
+        ("slice with an empty part", "a--b.slice:test:{id}", {}, "invalid slice name: a--b.slice (linux.cgroupsPath)"),
+        ("slice that leads out", "../a.slice:test:{id}", {}, "invalid slice name: ../a.slice (linux.cgroupsPath)"),
+        ("unit that leads out", "a.slice:test:../{id}", {}, "'a.slice:test:../{id}' makes 'test-../{id}.scope', which is no name of a systemd unit (linux.cgroupsPath)"),
+        ("unit with a space", "a.slice:test:a {id}", {}, "'a.slice:test:a {id}' makes 'test-a {id}.scope', which is no name of a systemd unit (linux.cgroupsPath)"),
+        ("unit of 300 letters", "a.slice:test:" + "x" * 300, {}, f"'a.slice:test:{'x' * 300}' makes 'test-{'x' * 300}.scope', which is no name of a systemd unit (linux.cgroupsPath)"),
+        ("property with a short name", "", {"org.systemd.property.A": "1"}, "annotation org.systemd.property.A name incorrect: too short (annotations[\"org.systemd.property.A\"])"),
+        ("property with a digit", "", {"org.systemd.property.CPU2": "1"}, "annotation org.systemd.property.CPU2 name incorrect: contains non-alphabetic character (annotations[\"org.systemd.property.CPU2\"])"),
+        ("property with half a list", "", {"org.systemd.property.Names": "['a'"}, re.compile("annotation org\\.systemd\\.property\\.Names=\\['a' value parse error: .* \\(annotations.*\\)")),
+        ("property that is too large", "", {"org.systemd.property.TasksMax": "byte 256"}, re.compile("annotation org\\.systemd\\.property\\.TasksMax=byte 256 value parse error: .* \\(annotations.*\\)")),
+        ("time that is no number", "", {"org.systemd.property.TimeoutStopSec": "'soon'"}, "annotation org.systemd.property.TimeoutStopSec='soon' value parse error: not a number (annotations[\"org.systemd.property.TimeoutStopSec\"])"),
     )
 )
 LIMITS = (

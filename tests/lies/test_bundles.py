@@ -21,8 +21,8 @@ from .words import filled, tell
 
 TABLES = (
     bundles.FILE, bundles.TYPES, bundles.NULS, bundles.ROOTFS, bundles.MOUNTS, more_bundles.NAMESPACES,
-    more_bundles.PROCESS, more_bundles.CGROUPS, more_bundles.LIMITS, more_bundles.SYSCTLS, more_bundles.DEVICES,
-    more_bundles.SECCOMP, more_bundles.HOOKS, more_bundles.CALLS, more_bundles.COUNTS,
+    more_bundles.PROCESS, more_bundles.CGROUPS, more_bundles.UNITS, more_bundles.LIMITS, more_bundles.SYSCTLS,
+    more_bundles.DEVICES, more_bundles.SECCOMP, more_bundles.HOOKS, more_bundles.CALLS, more_bundles.COUNTS,
 )  # fmt: skip
 LIES = {lie.name: lie for table in TABLES for lie in table}
 LONG = {"cgroup too deep", "100,000 rules", *(lie.name for lie in more_bundles.COUNTS)}
@@ -34,9 +34,9 @@ def contents(box: Box) -> set[str]:
     return set(os.listdir(box.folder)) - UNSEEN
 
 
-def attempt(box: Box, command: str, flags: list[str]) -> Result:
+def attempt(box: Box, command: str, flags: list[str], options: tuple[str, ...]) -> Result:
     """Creates or runs it, with files in the place of the streams that a created container would keep."""
-    arguments = [command, *flags, "--bundle", str(box.folder), box.id]
+    arguments = [*options, command, *flags, "--bundle", str(box.folder), box.id]
     out, err = box.folder / "output", box.folder / "errors"
     out.unlink(missing_ok=True)
     result = box.runtime.with_files(*arguments, output=out, errors=err)
@@ -55,7 +55,7 @@ def test_broken_bundle(bundle: Bundle, name: str) -> None:
     before = host.leftovers(box.id, box.folder, box.runtime.state)
 
     for command in lie.commands:
-        result = attempt(box, command, [filled(flag, words) for flag in lie.flags])
+        result = attempt(box, command, [filled(flag, words) for flag in lie.flags], lie.options)
         message = message_of(result.status, result.out, result.err)
         bare = message.startswith("exec /") and lie.says == message  # said by itself, as a shell would
         assert bare or message.startswith(f"pyrunc {command} failed: "), message

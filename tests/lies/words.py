@@ -21,7 +21,8 @@ BOTH = ("run", "create")
 @dataclass(frozen=True)
 class Lie:
     """`says` is the whole message behind `pyrunc run failed: `, or a pattern of it. `valid` is what `validate` says of
-    the document, because many lies are told by the bundle or the machine; None where it takes too long to say."""
+    the document, because many lies are told by the bundle or the machine; None where it takes too long to say.
+    `flags` come after the command, `options` before it."""
 
     name: str
     edits: tuple[Edit, ...]
@@ -29,6 +30,7 @@ class Lie:
     valid: bool | None = False
     commands: tuple[str, ...] = BOTH
     flags: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
 
 
 def filled(value: Any, words: dict[str, str]) -> Any:

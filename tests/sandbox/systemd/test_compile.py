@@ -115,6 +115,16 @@ def test_bad_subgroup(name: str) -> None:
         compiled(annotations={"run.oci.systemd.subgroup": name})
 
 
+def test_document_before_machine() -> None:
+    """What is wrong with the document is said even where no systemd runs."""
+    with pytest.raises(Invalid, match="slice:prefix:name"):
+        compiled(path="/a/box", manager=None)
+    with pytest.raises(Invalid, match="too short"):
+        compiled(annotations={"org.systemd.property.A": "1"}, manager=None)
+    with pytest.raises(Failure, match="systemd not running"):
+        compiled(manager=None)
+
+
 def test_user() -> None:
     """A user's units are below his systemd, in user.slice, and devices are not his to restrict."""
     plan = compiled(path="", manager=("user", "/user.slice/me.service"), euid=1000)
