@@ -26,6 +26,7 @@ INSIDE = "/run/notify"
 NAME = "notify.sock"
 BARRIER = 30.0  # seconds: an older service manager does not know it
 MAX_DATAGRAM = 4096
+MOST = 1024  # datagrams at a time, more than a queue holds: whoever never ends talking must not keep us from the end
 
 
 def service_manager() -> str:
@@ -76,12 +77,23 @@ def serve(listener: _socket.socket, pidfd: int, pid: int) -> None:
     poll.register(pidfd, select.POLLIN)
     while True:
         ready = [fd for fd, _ in poll.poll()]
-        if listener.fileno() in ready:  # first: what it said last counts even when it has ended
-            if b"READY=1" in listener.recv(MAX_DATAGRAM).split(b"\n"):
-                tell(service_manager(), pid)
-                return
-        elif pidfd in ready:
+        # The socket first: what it said last counts even when it has ended.
+        if listener.fileno() in ready and _says_ready(listener):
+            tell(service_manager(), pid)
             return
+        if pidfd in ready:
+            return
+
+
+def _says_ready(listener: _socket.socket) -> bool:
+    """Reads what is there. File descriptors that come along are closed by the kernel: there is no room for them."""
+    for _ in range(MOST):
+        try:
+            if b"READY=1" in listener.recv(MAX_DATAGRAM, _socket.MSG_DONTWAIT).split(b"\n"):
+                return True
+        except BlockingIOError:
+            break
+    return False
 
 
 def tell(socket: str, pid: int) -> None:

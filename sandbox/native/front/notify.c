@@ -2,7 +2,6 @@
 #define _GNU_SOURCE
 #include "notify.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +9,8 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+enum { MOST = 1024 }; /* datagrams at a time, more than a queue holds */
 
 static bool says_ready(char *text)
 {
@@ -40,14 +41,19 @@ static void tell(const char *name)
     close(link);
 }
 
-void notify_relay(int listener)
+bool notify_relay(int listener, bool told)
 {
     char text[4097];
     ssize_t length;
-    while ((length = recv(listener, text, sizeof text - 1, MSG_DONTWAIT)) >= 0) {
+    /* A container that never ends talking must not keep us from signals and from its end. */
+    for (int read = 0; read < MOST && (length = recv(listener, text, sizeof text - 1, MSG_DONTWAIT)) >= 0; read++) {
         const char *name = getenv("NOTIFY_SOCKET");
         text[length] = '\0';
-        if (says_ready(text) && name)
-            tell(name);
+        if (!told && says_ready(text)) {
+            told = true;
+            if (name)
+                tell(name);
+        }
     }
+    return told;
 }

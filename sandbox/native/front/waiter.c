@@ -40,6 +40,7 @@ struct waiter {
     pid_t pid;
     int process, signals; /* a pidfd and a signalfd */
     int notify;           /* or -1 */
+    bool told;            /* the service manager has heard that the container is ready */
     bool reaped;
     int status; /* as of waitpid */
     struct terminal terminal;
@@ -138,7 +139,7 @@ static void serve(struct waiter *waiter)
         if (fds[0].revents)
             forward_signals(waiter);
         if (fds[2].revents)
-            notify_relay(waiter->notify); /* before the end is looked at: what it said last counts */
+            waiter->told = notify_relay(waiter->notify, waiter->told); /* before the end is looked at: what it said last counts */
         terminal_relay(&waiter->terminal, fds + 3);
         if (fds[1].revents) {
             reap(waiter);
