@@ -15,6 +15,7 @@ from pyrunc.sandbox.systemd.message import (
     MEMBER,
     REPLY_SERIAL,
     RETURN,
+    SENDER,
     SIGNAL,
     Message,
     call,
@@ -54,6 +55,7 @@ class Bus:
         self._serial = 0
         self._buffer = bytearray()
         self._signals: list[Message] = []
+        self._peer: Any = None
         connection.settimeout(PATIENCE)
         self._log_in()
         if not direct:
@@ -77,6 +79,7 @@ class Bus:
             if message.kind == SIGNAL:
                 self._signals.append(message)
             elif message.fields.get(REPLY_SERIAL) == self._serial:
+                self._peer = message.fields.get(SENDER)
                 if message.kind == RETURN:
                     return message.body
                 if message.kind == ERROR:
@@ -84,12 +87,13 @@ class Bus:
                     raise Refused(str(message.fields.get(ERROR_NAME, "")), text)
 
     def signal(self, member: str, patience: float) -> list[Any]:
-        """The values of the next signal of that name, also of one that came before. Raises Failure when there is
-        none in time."""
+        """The values of the next signal of that name from whoever has answered last, also of one that came before.
+        Raises Failure when there is none in time."""
         end = time.monotonic() + patience
         while True:
             for message in self._signals:
-                if message.fields.get(MEMBER) == member:
+                # Everybody on a bus may send us one, asked for or not.
+                if message.fields.get(MEMBER) == member and message.fields.get(SENDER) == self._peer:
                     self._signals.remove(message)
                     return message.body
             self._signals.clear()

@@ -6,6 +6,7 @@ counts as a text, and a bare number has the type that such a property has, becau
 
 from __future__ import annotations
 
+from pyrunc.sandbox.systemd.message import Malformed, split
 from pyrunc.specs.errors import Invalid
 
 TYPE_CHECKING = False
@@ -30,6 +31,8 @@ ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v"
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 MICROSECONDS = 1_000_000
 DEEPEST = 16
+# Which processes are in the unit is not for the document to say: one of the host's would end with the container.
+OURS = ("PIDs", "PIDFDs")
 
 
 def annotated(annotations: Mapping[str, str]) -> list[Property]:
@@ -43,6 +46,8 @@ def _property(key: str, text: str) -> Property:
     if len(name) < 3 or not (name.isascii() and name.isalpha()):
         why = "too short" if len(name) < 3 else "contains non-alphabetic character"
         raise Invalid(f"annotation {key} name incorrect: {why}", pointer)
+    if name in OURS:
+        raise Invalid(f"annotation {key}: the processes of the unit are the container's", pointer)
     try:
         signature, value = parse(text, "t" if name.endswith("USec") else "")
         # Documented as seconds, known to D-Bus as microseconds.
@@ -51,7 +56,7 @@ def _property(key: str, text: str) -> Property:
                 raise ValueError("not a number")
             name, signature, value = f"{name[:-3]}USec", "t", int(value * MICROSECONDS)
             _check("t", value)
-    except (ArithmeticError, ValueError, IndexError) as error:
+    except (ArithmeticError, ValueError, IndexError, Malformed) as error:
         raise Invalid(f"annotation {key}={text} value parse error: {error}", pointer) from None
     return name, signature, value
 
@@ -141,7 +146,10 @@ class _Reader:
         start = self.at
         while self.text[self.at : self.at + 1] not in ("", " "):
             self.at += 1
-        return self.text[start : self.at]
+        found = self.text[start : self.at]
+        if split(found) != [found]:
+            raise ValueError(f"@{found} is not one type")
+        return found
 
     def number(self, word: str, kind: str) -> Typed:
         if not word:
@@ -196,8 +204,6 @@ class _Reader:
         return f"a{element}", bytes(items) if element == "y" else items
 
     def tuple(self, kind: str, depth: int) -> Typed:
-        from pyrunc.sandbox.systemd.message import split
-
         self.at += 1
         wanted = split(kind[1:-1]) if kind else []
         kinds: list[str] = []
@@ -215,7 +221,9 @@ class _Reader:
 def _typed(kind: str, value: Any) -> Typed:
     if isinstance(value, str) != (kind in ("s", "o", "g")):
         raise ValueError(f"{value!r} is not of type {kind}")
-    if isinstance(value, bool) != (kind == "b"):
+    if isinstance(value, str) and "\0" in value:
+        raise ValueError("a text ends at a zero")
+    if isinstance(value, bool) != (kind == "b") or isinstance(value, float) != (kind == "d"):
         raise ValueError(f"{value!r} is not of type {kind}")
     if isinstance(value, int) and kind != "b":
         _check(kind, value)

@@ -66,7 +66,9 @@ def _end(signature: str, at: int) -> int:
             depth += {"(": 1, "{": 1, ")": -1, "}": -1}.get(signature[at], 0)
             at += 1
             if depth == 0:
-                return at
+                if signature[at - 2] not in "({":
+                    return at
+                break  # an empty one takes no bytes: an array of them would have no end
     elif kind and kind in ALIGNMENT and at - start <= DEEPEST:
         return at + 1
     raise Malformed(f"{signature!r} is no D-Bus signature")

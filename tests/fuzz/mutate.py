@@ -38,6 +38,13 @@ RECORDS = (
     b"GNU.sparse.size=9", b"GNU.sparse.offset=0", b"GNU.sparse.numbytes=1",
 )  # fmt: skip
 
+PIECES = (
+    b"[", b"]", b"(", b")", b"<", b">", b"{", b"}", b",", b"'", b'"', b"\\", b"\\u0000", b"\\U0010ffff", b"@", b"@as ",
+    b"@a(sv) ", b"@ay ", b"true", b"byte ", b"int16 ", b"uint64 ", b"double ", b"string ", b"objectpath ", b"inf",
+    b"signature ", b"nan", b"1e309", b"0x", b"0o7", b"007", b"-", b"18446744073709551615", b"9" * 5000, b" ", b"b'",
+    b"\xff",
+)  # fmt: skip
+
 
 def mutate_bytes(data: bytes, random: Random) -> bytes:
     """Flips, cuts, doubles or overwrites something."""
@@ -160,4 +167,16 @@ def _summed(block: bytes) -> bytes:
     return block[:148] + b"%06o\0 " % (sum(block[:148]) + sum(block[156:]) + 256) + block[156:]
 
 
-MUTATORS = {"config": mutate_json, "image": mutate_json, "tar": mutate_tar, "layer": mutate_tar}
+def mutate_text(data: bytes, random: Random) -> bytes:
+    """Puts in, or in the place of something, a piece of a GVariant text."""
+    at = random.randrange(len(data) + 1)
+    end = min(len(data), at + random.choice((0, 0, 1, 4)))
+    if random.random() < 0.3:
+        return mutate_bytes(data, random)
+    return data[:at] + random.choice(PIECES) * random.choice((1, 1, 1, 2, 20)) + data[end:]
+
+
+MUTATORS = {
+    "config": mutate_json, "image": mutate_json, "tar": mutate_tar, "layer": mutate_tar, "dbus": mutate_bytes,
+    "criu": mutate_bytes, "gvariant": mutate_text, "seccomp": mutate_json,
+}  # fmt: skip

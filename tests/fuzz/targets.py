@@ -28,6 +28,7 @@ from pyrunc.specs.errors import Invalid, PyruncError
 from pyrunc.specs.image import Manifest, check_layers, check_layout, decode_either, decode_image_config
 from pyrunc.specs.rules import check
 from pyrunc.specs.runtime import decode_spec
+from tests.fuzz.outside import OUTSIDE, outside_seeds
 
 CORPUS = Path(__file__).parent / "corpus"
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -156,14 +157,18 @@ def _look(work: str) -> list[tuple[object, ...]]:
     return found
 
 
-TARGETS: dict[str, Callable[[bytes], None]] = {"config": config, "image": image, "tar": tar, "layer": layer}
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    "config": config, "image": image, "tar": tar, "layer": layer, **OUTSIDE,
+}  # fmt: skip
 MANIFEST = (DATA / "manifest-example.json").read_bytes()
 
 
 def seeds(name: str) -> list[bytes]:
     """What to begin with: the kept files of the target's corpus, and good documents that the tree has anyway."""
-    found = [path.read_bytes() for path in sorted((CORPUS / name).iterdir())]
-    if name == "config":
+    found = [path.read_bytes() for path in sorted((CORPUS / name).glob("*"))]
+    if name in OUTSIDE:
+        found += outside_seeds(name)
+    elif name == "config":
         found += [path.read_bytes() for path in sorted(GOLDEN.glob("*.json"))]
         found += [path.read_bytes() for path in sorted(DATA.glob("config-*.json"))]
     elif name == "image":

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pyrunc.sandbox.systemd.bus import Refused, system_bus, user_bus
-from pyrunc.sandbox.systemd.message import Malformed
+from pyrunc.sandbox.systemd.message import MEMBER, SIGNAL, Malformed, call
 from pyrunc.specs.errors import Failure
 
 BUS = ("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus")
@@ -78,6 +78,27 @@ def test_signals(environment: pytest.MonkeyPatch, address: str) -> None:
     with pytest.raises(Failure, match="ETIMEDOUT"):
         bus.signal("NameOwnerChanged", 0.05)
     bus.close()
+
+
+def test_forged_signal(environment: pytest.MonkeyPatch, address: str) -> None:
+    """Anybody on a bus may send us a signal: it counts only when it comes from whoever has answered us."""
+    give(environment, "DBUS_SESSION_BUS_ADDRESS", address)
+    stranger = user_bus()
+    before = stranger.call(*BUS, "ListNames")[0]
+    bus = user_bus()
+    (name,) = set(stranger.call(*BUS, "ListNames")[0]) - set(before)
+    forged = bytearray(call(99, "/a", "a.b", "JobRemoved", "s", ("done",), name))
+    forged[1] = SIGNAL
+
+    stranger._socket.sendall(forged)
+    stranger.call(*BUS, "ListNames")
+
+    bus.call(*BUS, "ListNames")
+    assert [message.fields[MEMBER] for message in bus._signals][-1] == "JobRemoved"  # it has come
+    with pytest.raises(Failure, match="ETIMEDOUT"):
+        bus.signal("JobRemoved", 0.05)
+    bus.close()
+    stranger.close()
 
 
 def test_runtime_folder(environment: pytest.MonkeyPatch, address: str, tmp_path: Path) -> None:

@@ -67,10 +67,18 @@ def test_seconds(name: str, text: str, expected: object) -> None:
     assert annotated({f"org.systemd.property.{name}": text}) == [expected]
 
 
+@pytest.mark.parametrize("name", ["PIDs", "PIDFDs"])
+def test_processes_of_others(name: str) -> None:
+    """No annotation puts a process of the host into the unit, which would end with it."""
+    with pytest.raises(Invalid, match="are the container's"):
+        annotated({f"org.systemd.property.{name}": "[uint32 1]"})
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [("ab", "1"), ("", "1"), ("Timeout9", "1"), ("Timeout Stop", "1"), ("TimeoutStopSec", "'a'"),
-     ("TimeoutStopSec", "-5"), ("KillSignal", "[1"), ("TimeoutStopSec", "1e300"), ("TimeoutStopSec", "double inf")],
+     ("TimeoutStopSec", "-5"), ("KillSignal", "[1"), ("TimeoutStopSec", "1e300"), ("TimeoutStopSec", "double inf"),
+     ("Property", "[byte 1.5]"), ("Property", "@assignature []"), ("Property", "'a\\u0000b'"), ("Property", "@( 1")],
 )  # fmt: skip
 def test_refused(name: str, text: str) -> None:
     """A name that is none, and a value that is none, are refused by the annotation's name."""
