@@ -63,12 +63,12 @@ def _end(signature: str, at: int) -> int:
     if kind in ("(", "{"):
         depth = 0
         while at < len(signature):
+            if signature[at] in ")}" and signature[at - 1] in "({":
+                break  # an empty one takes no bytes: an array of them would have no end
             depth += {"(": 1, "{": 1, ")": -1, "}": -1}.get(signature[at], 0)
             at += 1
             if depth == 0:
-                if signature[at - 2] not in "({":
-                    return at
-                break  # an empty one takes no bytes: an array of them would have no end
+                return at
     elif kind and kind in ALIGNMENT and at - start <= DEEPEST:
         return at + 1
     raise Malformed(f"{signature!r} is no D-Bus signature")
