@@ -112,6 +112,8 @@ def carry_out(attempt: Attempt, arguments: list[str]) -> int:
     name, *rest = given.arguments
     if name in ("help", "h"):
         return show_help(rest)
+    if name == "image" and rest and not rest[0].startswith("-"):
+        name, rest = f"image {rest[0]}", rest[1:]
     module = load(name)
     command = attempt.command = module.COMMAND
     given = attempt.given = parse(command.flags, rest, command.stops)
@@ -184,6 +186,13 @@ def load(name: str) -> CommandModule:
         home = f"pyrunc.cli.{name}"
         __import__(home)
         return sys.modules[home]  # type: ignore[return-value]
+    if name.startswith("image "):
+        from pyrunc.cli.images import NAMES
+
+        if name.removeprefix("image ") in NAMES:
+            home = f"pyrunc.cli.images.{name.removeprefix('image ')}"
+            __import__(home)
+            return sys.modules[home]  # type: ignore[return-value]
     raise PyruncError(f"No help topic for '{name}'", hint="`pyrunc --help` shows the commands")
 
 
@@ -194,9 +203,9 @@ def show_help(names: list[str]) -> int:
     if names and names[0] in ("--man", "-man"):
         from pyrunc.cli.man import command_page, program_page
 
-        show(command_page(load(names[1]).COMMAND) if names[1:] else program_page())
+        show(command_page(load(" ".join(names[1:])).COMMAND) if names[1:] else program_page())
     elif names:
-        show(command_help(load(names[0]).COMMAND))
+        show(command_help(load(" ".join(names[:2] if names[0] == "image" else names[:1])).COMMAND))
     else:
         show(program_help([load(name).COMMAND for name in COMMANDS]))
     return 0

@@ -1,8 +1,8 @@
-"""`pyrunc image unpack`: a bundle out of an image."""
+"""`pyrunc image` without a command of its own: says which there are."""
 
 from __future__ import annotations
 
-from pyrunc.cli.options import SWITCH, TEXT, Command, UsageError
+from pyrunc.cli.options import Command, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,48 +11,17 @@ if TYPE_CHECKING:
     from pyrunc.cli.context import Context
     from pyrunc.cli.options import Given
 
-COMMAND = Command(
-    "image",
-    "make a bundle from an OCI image",
-    "unpack <source> <bundle>",
-    flags=(
-        ("platform", TEXT, "OS/ARCH[/VARIANT] of the image to take (default: this machine's)"),
-        ("rootless", SWITCH, "make do with the own id: owners are noted, devices become empty files"),
-    ),
-    details="""
-The source is one of
-    oci:DIR[:REF]              a folder in the OCI image layout
-    oci-archive:FILE[:REF]     such a folder as a tar archive
-    docker-archive:FILE[:REF]  what "docker save" writes
-REF is the name of an image in it, or @N for the Nth; it can be left out where there is only one.
 
-The bundle is a folder that gets "rootfs" and "config.json". When anything is wrong with the image nothing is left.
+def _commands() -> str:
+    from pyrunc.cli import load
+    from pyrunc.cli.images import NAMES
 
-Who is not root but has ids in /etc/subuid and /etc/subgid gets files of these ids, and a config.json that maps them;
-"unshare --map-auto --map-root-user rm -r BUNDLE" removes them. Without such ids, and with --rootless, all files are the
-caller's own, and owners are noted in their attribute user.rootlesscontainers.
-""",
-)
+    width = max(map(len, NAMES)) + 2
+    return "\n".join(f"{name:{width}}{load(f'image {name}').COMMAND.summary}" for name in NAMES)
 
 
-def run(context: Context, given: Given) -> int:
-    import signal
-    import sys
+COMMAND = Command("image", "work with OCI images", "<command>", details=_commands())
 
-    from pyrunc.image import unpack
 
-    if given.arguments[:1] != ["unpack"] or len(given.arguments) != 3:
-        raise UsageError('pyrunc: "image" requires unpack, a source and a bundle', "Incorrect Usage.")
-
-    def stop(number: int, frame: object) -> NoReturn:
-        raise KeyboardInterrupt  # so that a half-made bundle is removed
-
-    def warn(message: str) -> None:
-        print(f"warning: {message}", file=sys.stderr)
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGHUP, stop)
-    _, source, bundle = given.arguments
-    rootless = given.switch("rootless") if given.has("rootless") else None
-    unpack(source, bundle, platform=given.text("platform") or None, rootless=rootless, warn=warn)
-    return 0
+def run(context: Context, given: Given) -> NoReturn:
+    raise UsageError('pyrunc: "image" requires a command', "Incorrect Usage.")

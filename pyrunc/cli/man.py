@@ -26,7 +26,7 @@ or with 128 and the number of the signal that ended it; exec fails with 255.
 
 def pages() -> dict[str, str]:
     """All pages, by the names of their files."""
-    made = {f"pyrunc-{command.name}.8": command_page(command) for command in tables.commands()}
+    made = {f"{_name(command)}.8": command_page(command) for command in tables.commands()}
     return {"pyrunc.8": program_page(), **made}
 
 
@@ -36,7 +36,7 @@ def program_page() -> str:
         f".SH SYNOPSIS\n{USAGE}",
         f".SH DESCRIPTION\n{_text(ABOUT)}",
         ".SH COMMANDS",
-        *(f".TP\n\\fBpyrunc\\-{_escape(one.name)}\\fR(8)\n{_line(one.summary)}" for one in tables.commands()),
+        *(f".TP\n\\fB{_escape(_name(one))}\\fR(8)\n{_line(one.summary)}" for one in tables.commands()),
         ".SH GLOBAL OPTIONS",
         *map(_flag, tables.global_flags()),
         f".SH EXIT STATUS\n{_text(EXIT)}",
@@ -48,8 +48,12 @@ def program_page() -> str:
     return "\n".join(parts) + "\n"
 
 
+def _name(command: Command) -> str:
+    return f"pyrunc-{command.name.replace(' ', '-')}"
+
+
 def command_page(command: Command) -> str:
-    title = f"pyrunc-{command.name}"
+    title = _name(command)
     options = " [\\fIoptions\\fR]" if command.flags else ""
     usage = f" {_line(command.usage)}" if command.usage else ""
     parts = [

@@ -4,6 +4,7 @@ few whose arguments are no ids."""
 from __future__ import annotations
 
 from pyrunc.cli import tables
+from pyrunc.cli.images import NAMES as IMAGE_COMMANDS
 from pyrunc.cli.options import SWITCH
 from pyrunc.signals import NAMES
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from pyrunc.cli.options import Command, Flag
 
 SIGNALS = " ".join(NAMES)
-WORDS = {"image": ["unpack"], "completion": ["bash", "zsh", "fish"]}  # arguments that are neither ids nor files
+WORDS = {"image": IMAGE_COMMANDS, "completion": ["bash", "zsh", "fish"]}  # arguments that are neither ids nor files
 
 BASH = """# bash completion of pyrunc, made by `pyrunc completion bash`
 _pyrunc() {
@@ -27,6 +28,8 @@ _pyrunc() {
             case " $(_pyrunc_with_value "$command") " in *" $word "*) value=$word ;; esac
         elif [[ -z $command ]]; then
             command=$word
+        elif [[ $command == image ]]; then
+            command="image $word"
         else
             count=$((count + 1))
         fi
@@ -128,7 +131,7 @@ def bash() -> str:
                 pattern = " | ".join(f'"{name} {one}"' for one in tables.names(flag))
                 choices.append(f'    {pattern}) echo "{" ".join(found)}" ;;')
     return (
-        BASH.replace("@COMMANDS@", " ".join(one.name for one in commands))
+        BASH.replace("@COMMANDS@", " ".join(one.name for one in tables.top()))
         .replace("@ARGUMENTS@", "\n".join(arguments))
         .replace("@FLAGS@", "\n".join(flags))
         .replace("@VALUES@", "\n".join(values))
@@ -137,7 +140,7 @@ def bash() -> str:
 
 
 def zsh() -> str:
-    commands = tables.commands()
+    commands = tables.top()
     described = [f"        '{one.name}:{_zsh_text(one.summary)}'" for one in commands]
     own = [f"        {text} \\" for flag in tables.global_flags() for text in _zsh_flags(flag)]
     cases = []
@@ -161,7 +164,7 @@ def zsh() -> str:
 def fish() -> str:
     lines = [FISH.rstrip("\n")]
     lines += [_fish_flag("__fish_use_subcommand", flag) for flag in tables.global_flags()]
-    for command in tables.commands():
+    for command in tables.top():
         summary = _fish_text(command.summary)
         lines.append(f"complete -c pyrunc -n __fish_use_subcommand -f -a {command.name} -d {summary}")
         seen = f"'__fish_seen_subcommand_from {command.name}'"

@@ -6,6 +6,7 @@ import re
 
 from pyrunc.cli import COMMANDS, load
 from pyrunc.cli.context import GLOBAL_FLAGS
+from pyrunc.cli.images import NAMES
 from pyrunc.cli.options import SWITCH, Command
 
 TYPE_CHECKING = False
@@ -19,8 +20,13 @@ ALTERNATIVES = re.compile(r'"(\w+)"')
 
 
 def commands() -> list[Command]:
-    """All that can be called, in the order in which help shows them."""
-    return [load(name).COMMAND for name in COMMANDS]
+    """All that can be called, in the order in which help shows them; those of `image` at the end."""
+    return [load(name).COMMAND for name in (*COMMANDS, *(f"image {name}" for name in NAMES))]
+
+
+def top() -> list[Command]:
+    """Without those of `image`."""
+    return [command for command in commands() if " " not in command.name]
 
 
 def shown(flags: tuple[Flag, ...]) -> list[Flag]:

@@ -39,9 +39,10 @@ def test_pages_name_everything() -> None:
     """Each command has a page with every flag of its table, and pyrunc(8) names them all."""
     found = pages()
     for command in tables.commands():
-        page = found[f"pyrunc-{command.name}.8"].replace("\\-", "-")
-        assert all(f"\\fB{name}\\fR" in page for flag in tables.shown(command.flags) for name in tables.names(flag))
-        assert f"pyrunc-{command.name}" in found["pyrunc.8"].replace("\\-", "-")
+        name = f"pyrunc-{command.name.replace(' ', '-')}"
+        page = found[f"{name}.8"].replace("\\-", "-")
+        assert all(f"\\fB{one}\\fR" in page for flag in tables.shown(command.flags) for one in tables.names(flag))
+        assert name in found["pyrunc.8"].replace("\\-", "-")
     assert len(found) == len(tables.commands()) + 1
 
 

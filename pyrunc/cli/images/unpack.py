@@ -1,0 +1,57 @@
+"""`pyrunc image unpack`: a bundle out of an image."""
+
+from __future__ import annotations
+
+from pyrunc.cli.options import SWITCH, TEXT, Command
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+    from pyrunc.cli.context import Context
+    from pyrunc.cli.options import Given
+
+COMMAND = Command(
+    "image unpack",
+    "make a bundle from an OCI image",
+    "<source> <bundle>",
+    minimum=2,
+    maximum=2,
+    flags=(
+        ("platform", TEXT, "OS/ARCH[/VARIANT] of the image to take (default: this machine's)"),
+        ("rootless", SWITCH, "make do with the own id: owners are noted, devices become empty files"),
+    ),
+    details="""
+The source is one of
+    oci:DIR[:REF]              a folder in the OCI image layout
+    oci-archive:FILE[:REF]     such a folder as a tar archive
+    docker-archive:FILE[:REF]  what "docker save" writes
+REF is the name of an image in it, or @N for the Nth; it can be left out where there is only one.
+
+The bundle is a folder that gets "rootfs" and "config.json". When anything is wrong with the image nothing is left.
+
+Who is not root but has ids in /etc/subuid and /etc/subgid gets files of these ids, and a config.json that maps them;
+"unshare --map-auto --map-root-user rm -r BUNDLE" removes them. Without such ids, and with --rootless, all files are the
+caller's own, and owners are noted in their attribute user.rootlesscontainers.
+""",
+)
+
+
+def run(context: Context, given: Given) -> int:
+    import signal
+    import sys
+
+    from pyrunc.image import unpack
+
+    def stop(number: int, frame: object) -> NoReturn:
+        raise KeyboardInterrupt  # so that a half-made bundle is removed
+
+    def warn(message: str) -> None:
+        print(f"warning: {message}", file=sys.stderr)
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGHUP, stop)
+    source, bundle = given.arguments
+    rootless = given.switch("rootless") if given.has("rootless") else None
+    unpack(source, bundle, platform=given.text("platform") or None, rootless=rootless, warn=warn)
+    return 0
