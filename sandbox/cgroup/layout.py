@@ -101,6 +101,9 @@ def read_layout() -> Layout:
         unified.controllers = tuple(controllers.split())
         unified.enabled = tuple((_read(f"{unified.mount}/cgroup.subtree_control") or "").split())
     everywhere: list[Hierarchy] = [*layout.hierarchies]
+    if unified is not None and everywhere and not posix.access(f"{unified.own}/cgroup.procs", posix.W_OK):
+        # Nobody may take a process out of here, and limits are the other hierarchies' matter: runc knows only those.
+        layout.unified = unified = None
     if unified is not None:
         everywhere.append(unified)
     layout.writable = bool(everywhere)
