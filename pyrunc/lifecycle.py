@@ -264,7 +264,7 @@ class Creation:
         return Record(
             id=id, oci_version=spec.oci_version, bundle=bundle.path, rootfs=bundle.rootfs, created=timestamp(),
             annotations=json_object(spec.annotations), freezer=self.plan.freezer, cgroups=self.plan.folders,
-            resctrl=self.plan.resctrl, unit=self.plan.unit,
+            resctrl=self.plan.resctrl, unit=self.plan.unit, keyring=not self.options.no_new_keyring,
             needs=_needs(bundle, self.plan) + (["notify"] if self.notifies else []),
         )  # fmt: skip
 
@@ -278,6 +278,8 @@ class Creation:
         if isinstance(error, PyruncError):
             error.prefix = "unable to start container process: "  # engines know runc's words
             error.plan, error.step = self.plan, self.launch.current
+            if error.step is not None and error.step.name in ("make_cgroup", "enter_cgroups"):
+                error.prefix += "unable to apply cgroup configuration: "
         raise error from None
 
     def _undo(self) -> None:

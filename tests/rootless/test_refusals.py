@@ -101,7 +101,7 @@ REFUSED: list[tuple[Callable[[UserBox], None], tuple[str, ...]]] = [
     (groups, ("(process.user.additionalGids)", "cannot set any additional groups in a rootless container")),
     (unmapped_user, ("cannot become user 1 group 1 (process.user): EINVAL",)),
     (relative_cgroup, ("(linux.cgroupsPath)", "rootless needs no limits + no cgrouppath when no permission")),
-    (absolute_cgroup, ("cannot make cgroup", "(linux.cgroupsPath): EACCES")),
+    (absolute_cgroup, ("unable to apply cgroup configuration: cannot make cgroup", "(linux.cgroupsPath): EACCES")),
     (memory, ("(linux.resources)", "rootless needs no limits + no cgrouppath when no permission")),
     (no_user_namespace, ("cannot spawn init with new", "(linux.namespaces): EPERM")),
     (hard_limit, ("cannot raise RLIMIT_NOFILE soft 1024 hard 1073741824 (process.rlimits[0]): EPERM",)),
