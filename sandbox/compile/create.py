@@ -24,6 +24,12 @@ from pyrunc.sandbox.compile.process import (
 from pyrunc.sandbox.plan import RENDEZVOUS_NUMBER, Plan, host, op, sync
 from pyrunc.specs.errors import Failure
 
+# runc's words, which its own tests know.
+UNBOUND = (
+    "Creating a rootless container with no cgroup and no private pid namespace. Such configuration is strongly"
+    " discouraged (as it is impossible to properly kill all container's processes)"
+)
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyrunc.sandbox.cgroup import CgroupPlan
@@ -160,6 +166,8 @@ def cgroup(plan: Plan, spec: Spec, facts: Facts, request: Request) -> CgroupPlan
     if made.device_program is not None:
         plan.init.append(op("attach_devices", "linux.resources.devices", "cgroup", made.device_program))
     plan.warnings += made.warnings
+    if facts.rootless and not made.folders and not any(n.type == "pid" and not n.path for n in linux.namespaces):
+        plan.warnings.append(UNBOUND)
     plan.folders = made.folders
     plan.freezer = made.freezer
     plan.unit = made.unit
