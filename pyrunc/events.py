@@ -20,7 +20,7 @@ Event = dict[str, Any]
 
 
 def statistics(root: str, id: str) -> Event:
-    """What the container has used until now."""
+    """What the container has used until now; all zeros where it has no cgroup to count for it."""
     record = _running(root, id)
     return _statistics(record, _shared_caches(root, record))
 
@@ -31,6 +31,8 @@ def events(root: str, id: str, interval: float) -> Iterator[Event]:
     from pyrunc.sandbox.cgroup.watch import Watch
 
     record = _running(root, id)
+    if not record.cgroups:
+        raise PyruncError("cgroup not exist", hint="the container was made without a cgroup of its own")
     caches = _shared_caches(root, record)
     with Watch(record.cgroups) as watch:
         due = time.monotonic() + interval
@@ -49,8 +51,6 @@ def _running(root: str, id: str) -> Record:
     record, status = state(root, id)
     if status == "stopped":
         raise PyruncError(f"container with id {id} is not running")
-    if not record.cgroups:
-        raise PyruncError("cgroup not exist", hint="the container was made without a cgroup of its own")
     return record
 
 

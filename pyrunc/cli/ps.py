@@ -32,7 +32,10 @@ def run(context: Context, given: Given) -> int:
         raise PyruncError("invalid format option", hint="table or json")
     id, *options = given.arguments
     pids = manage.processes(context.root, id)
-    show(f"[{','.join(map(str, pids))}]\n" if form == "json" else only(pids, output_of_ps(options or ["-ef"])))
+    if form == "json":
+        show(f"[{','.join(map(str, pids))}]\n" if pids else "null\n")  # as Go writes a list that was never made
+    else:
+        show(only(pids, output_of_ps(options or ["-ef"])))
     return 0
 
 

@@ -270,6 +270,15 @@ def test_ps(bundle: Bundle) -> None:
     assert all(host.alive(pid) for pid in pids)
 
 
+@pytest.mark.unlike("crun", "prints an empty array")
+def test_ps_of_stopped(bundle: Bundle) -> None:
+    """`ps -f json` of a container that has ended is null, as engines know it."""
+    box = bundle().up("true")
+    box.wait()
+
+    assert json.loads(box.runtime("ps", "--format", "json", box.id).out) is None
+
+
 @pytest.mark.only("pyrunc")
 def test_created_holds_no_handle_of_the_host(bundle: Bundle) -> None:
     """While it waits for its start, init has nothing open but its streams, its root and its sockets: no handle of a
