@@ -256,7 +256,8 @@ def target_of(record: Record, process: Process, facts: Facts, options: ExecOptio
     if record.unit is not None and record.unit[0] == "user" and into.startswith(record.cgroups[-1]):
         # From outside of the user's systemd, such as a login session, only systemd may move a process there.
         unit = (*record.unit, into.removeprefix(record.cgroups[-1]) or "/")
-    return Target(pid, flags, into, tuple(enter), f"_ses.{record.id}", set_groups, unit)
+    keyring = f"_ses.{record.id}" if record.keyring else ""
+    return Target(pid, flags, into, tuple(enter), keyring, set_groups, unit)
 
 
 def _may_setgroups(pid: int) -> bool:

@@ -30,7 +30,8 @@ class Record:
 
     `annotations` is a JSON text as in the file, "" when there are none (see `json_object`); `freezer` is None or
     ("v1" | "v2", path of the file); `cgroups` are the folders that we made, deepest first, `resctrl` those
-    for caches and memory bandwidth; `unit` is None or ("system" | "user", name) of the systemd unit of the cgroups.
+    for caches and memory bandwidth; `unit` is None or ("system" | "user", name) of the systemd unit of the cgroups;
+    `keyring` says whether its processes have a session keyring of their own.
     """
 
     __slots__ = (
@@ -40,6 +41,7 @@ class Record:
         "created",
         "freezer",
         "id",
+        "keyring",
         "needs",
         "oci_version",
         "owner",
@@ -67,6 +69,7 @@ class Record:
         needs: list[str] | None = None,
         resctrl: list[str] | None = None,
         unit: tuple[str, str] | None = None,
+        keyring: bool = True,
     ) -> None:
         self.id = id
         self.oci_version = oci_version
@@ -82,6 +85,7 @@ class Record:
         self.needs = needs or []
         self.resctrl = resctrl or []
         self.unit = unit
+        self.keyring = keyring
 
     def encode(self) -> str:
         """The text of the state file."""
@@ -104,6 +108,8 @@ class Record:
         lines.extend(f"resctrl {path}" for path in self.resctrl)
         if self.unit:
             lines.append(f"unit {self.unit[0]} {self.unit[1]}")
+        if not self.keyring:
+            lines.append("keyring none")
         if self.needs:
             lines.append("needs " + " ".join(self.needs))
         # The kernel allows no newline in a cgroup's name, and JSON texts have none; a line more would be a key more.
@@ -146,6 +152,7 @@ class Record:
                 resctrl=folders["resctrl"],
                 needs=found.get("needs", "").split(),
                 unit=(manager, unit) if unit else None,
+                keyring="keyring" not in found,
             )
         except KeyError as missing:
             raise Damaged(f"its state has no {missing.args[0]}") from None

@@ -175,3 +175,16 @@ def test_session_keyring(bundle: Bundle) -> None:
     box.linux["maskedPaths"] = []
 
     assert f"_ses.{box.id}" in box.run().out
+
+
+@pytest.mark.unlike("crun", "names it otherwise")
+@pytest.mark.parametrize("flags", [(), ("--no-new-keyring",)])
+def test_session_keyring_of_exec(bundle: Bundle, flags: tuple[str, ...]) -> None:
+    """`exec` joins the container's session keyring; where that was to have none, it keeps its caller's too."""
+    box = bundle().sh("sleep 1000")
+    box.linux["maskedPaths"] = []
+    box.linux["seccomp"] = None
+    assert box.create(*flags).ok
+    assert box.start().ok
+
+    assert (f"_ses.{box.id}" in box.exec("cat", "/proc/keys").out) == (not flags)
