@@ -97,7 +97,8 @@ OPERATIONS = {
     "personality": (63, "process", "u:value"),
     "memory_policy": (64, "process", "u:mode b:nodes"),             # mode with its flags
     "bounding": (45, "user", "u:mask"),                             # what stays
-    "user": (46, "user", "u:uid u:gid u:set_groups l:groups"),      # groups as decimal texts; keeps capabilities
+    # groups as decimal texts; set_groups 2: none, if a joined user namespace lets go of the caller's; keeps capabilities
+    "user": (46, "user", "u:uid u:gid u:set_groups l:groups"),
     "capabilities": (47, None, "u:effective u:permitted u:inheritable"),
     "ambient": (48, None, "u:mask"),
     "no_new_privileges": (49, None, ""),

@@ -69,7 +69,7 @@ def compile_execute(
         session_keyring(plan, process, target.keyring)
     console(plan, process)
     process_settings(plan, process, linux, facts)
-    lockdown(plan, process, facts, seccomp, target.set_groups)
+    lockdown(plan, process, facts, seccomp, int(target.set_groups))
     hand_on_console(plan, "console" if process.terminal else "")
     early = has_listener(seccomp)
     if early:

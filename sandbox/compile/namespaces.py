@@ -112,19 +112,23 @@ def denies_setgroups(spec: Spec, facts: Facts) -> bool:
     return own or not facts.has_helpers
 
 
-def set_groups(spec: Spec, facts: Facts) -> bool:
-    """Whether init may set its groups; raises Failure where the document asks for some and it may not."""
-    new_user = any(item.type == "user" and not item.path for item in spec.linux.namespaces)
+def set_groups(spec: Spec, facts: Facts) -> int:
+    """Whether init sets its groups: 1, or 2 when only the user namespace that it joins knows whether it can, or 0.
+    Raises Failure where the document asks for some and it may not."""
+    user = next((item for item in spec.linux.namespaces if item.type == "user"), None)
     if keeps_groups(spec):
-        return False
-    may = not facts.setgroups_denied and not (new_user and denies_setgroups(spec, facts))
-    if not may and spec.process is not None and spec.process.user.additional_gids:
+        return 0
+    may = not facts.setgroups_denied and not (user and not user.path and denies_setgroups(spec, facts))
+    wanted = spec.process is not None and spec.process.user.additional_gids
+    if may and user and user.path and not wanted:
+        return 2
+    if not may and wanted:
         raise Failure(
             "set groups", "process.user.additionalGids",
             detail="cannot set any additional groups in a rootless container",
             hint="remove them, or map groups with newgidmap",
         )  # fmt: skip
-    return may
+    return int(may)
 
 
 def keeps_groups(spec: Spec) -> bool:

@@ -75,7 +75,7 @@ def process_settings(plan: Plan, process: Process, linux: Linux, facts: Facts) -
         init.append(op("rlimit", limit.pointer, RLIMITS[limit.type], limit.soft, limit.hard))
 
 
-def lockdown(plan: Plan, process: Process, facts: Facts, seccomp: tuple[int, bytes] | None, set_groups: bool) -> None:
+def lockdown(plan: Plan, process: Process, facts: Facts, seccomp: tuple[int, bytes] | None, set_groups: int) -> None:
     """From root of the container to the user of the process; the filter itself comes in `seal`, after the start."""
     init = plan.init
     bounding, effective, permitted, inheritable, ambient, warnings = masks(process.capabilities, facts.last_cap)
@@ -85,7 +85,7 @@ def lockdown(plan: Plan, process: Process, facts: Facts, seccomp: tuple[int, byt
     init.append(op("bounding", pointer, bounding))
     user = process.user
     groups = [str(gid) for gid in user.additional_gids]
-    init.append(op("user", "process.user", user.uid, user.gid, int(set_groups), groups))
+    init.append(op("user", "process.user", user.uid, user.gid, set_groups, groups))
     init.append(op("chdir", "process.cwd", process.cwd, phase="user", tolerate="if_denied"))
     keep = 0
     if seccomp and not process.no_new_privileges:

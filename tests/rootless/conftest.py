@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.rootless.users import User, UserBox, install
+from tests.system import host
 from tests.system.conftest import WORD, busybox, folder, machine, nothing_left, numbers, runtime
 from tests.system.runtime import Runtime, default_command
 
@@ -54,7 +55,7 @@ def tidy(users: dict[str, User], nothing_left: None) -> Iterator[None]:
     """After every test: no state of any user."""
     yield
     for user in users.values():
-        left = list((user.home / "state").glob("*"))
+        left = list((user.home / "state").glob("[!.]*"))  # `.@failures` is for `explain`
         assert left == [], f"state of {user.name} is left"
 
 
@@ -76,5 +77,6 @@ def boxes(nothing_left: None, folder: Path, busybox: Path) -> Iterator[UserBoxes
 
     yield make
     for box in reversed(made):
+        host.reap()  # a pid namespace does not end before the processes of others in it are reaped
         box.runtime("delete", "--force", box.id)
         shutil.rmtree(box.folder)

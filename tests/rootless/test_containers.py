@@ -265,3 +265,48 @@ def test_root_reaches_it(some: User, boxes: UserBoxes, runtime: object) -> None:
     assert (inside.returncode, inside.stdout) == (0, "0\n"), inside.stderr
     assert ended.returncode == 0, ended.stderr
     assert not [pid for pid in children(os.getpid()) if alive(pid)]
+
+
+def test_joins_namespaces(lone: User, boxes: UserBoxes) -> None:
+    """A container in another one's user and pid namespaces, where nobody may set groups, runs and is killed."""
+    first = boxes(lone).up()
+    second = boxes(lone)
+    for namespace in second.linux["namespaces"]:
+        if namespace["type"] in ("user", "pid"):
+            namespace["path"] = f"/proc/{first.pid}/ns/{namespace['type']}"
+    del second.linux["uidMappings"], second.linux["gidMappings"]
+    second.sh("id -u; readlink /proc/1/ns/user; readlink /proc/self/ns/user; echo up; sleep 1000")
+
+    assert second.create().ok
+    assert second.start().ok
+    second.wait_for("up")
+    uid, *user = second.printed.split()[:3]
+
+    assert uid == "0"
+    assert user[0] == user[1] == os.readlink(f"/proc/{first.pid}/ns/user")
+    assert second.kill("KILL").ok
+    assert second.delete("--force").ok
+    assert first.status == "running"
+
+
+def test_nothing_to_end_it_by(lone: User, boxes: UserBoxes) -> None:
+    """Without a cgroup and a pid namespace of its own a container's processes cannot all be found: runc's warning."""
+    box = boxes(lone)
+    box.without_namespace("pid")
+    proc = next(mount for mount in box.config["mounts"] if mount["destination"] == "/proc")
+    proc.update(type="none", source="/proc", options=["rbind", "nosuid", "nodev", "noexec"])
+
+    done = box.run()
+
+    assert done.ok, done
+    assert ("Such configuration is strongly discouraged" in done.err) == (host.cgroup_folders(box.id) == [])
+
+
+def test_statistics_without_a_cgroup(lone: User, boxes: UserBoxes) -> None:
+    """`events --stats` of a container that nobody counts for has zeros, as in runc."""
+    box = boxes(lone).up()
+
+    told = json.loads(box.runtime("events", "--stats", box.id).out)
+
+    assert told["id"] == box.id
+    assert bool(host.cgroup_folders(box.id)) == bool(told["data"]["pids"])

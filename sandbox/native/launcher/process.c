@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #define MAX_GROUPS 65536 /* the kernel's NGROUPS_MAX */
+#define DROP_GROUPS 2    /* `set_groups`: the caller's go, if this user namespace lets them */
 #ifndef PR_CAP_AMBIENT
 #define PR_CAP_AMBIENT 47
 #define PR_CAP_AMBIENT_RAISE 2
@@ -109,6 +110,8 @@ int op_user(const struct operation *operation) {
     /* Groups before ids, because the new user may not set them. */
     if (!error && operation->numbers[USER_SET_GROUPS])
         error = set_groups(operation);
+    if (error == -EPERM && operation->numbers[USER_SET_GROUPS] == DROP_GROUPS)
+        error = 0; /* whoever made the user namespace gave up setgroups(2): nobody in it can */
     if (!error)
         error = answer(syscall(SYS_setresgid, (uint32_t)gid, (uint32_t)gid, (uint32_t)gid));
     if (!error)
