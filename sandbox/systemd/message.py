@@ -196,6 +196,8 @@ def _read(data: bytes, at: int, kind: str, order: str, depth: int) -> tuple[Any,
         end = at + width + unpack_from(order + form, data, at)[0]
         if end >= len(data):
             raise IndexError("a text reaches beyond the end")
+        if letter == "g":
+            return data[at + width : end].decode("ascii"), end + 1
         return data[at + width : end].decode("utf-8", "surrogateescape"), end + 1
     if letter == "v":
         inner, at = _read(data, at, "g", order, depth)
