@@ -234,6 +234,7 @@ class Creation:
 
         assert self.folder is not None
         listener = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
+        posix.fchmod(listener.fileno(), 0o600)  # before it has a name: the file takes the mode of the socket
         # By way of the folder's fd: the path may be longer than the 108 bytes of sockaddr_un.
         listener.bind(f"/proc/self/fd/{self.folder.fd}/start.sock")
         listener.listen(8)
