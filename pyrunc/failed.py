@@ -12,12 +12,13 @@ import json
 import os
 import time
 
+from pyrunc.specs.errors import PyruncError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from pyrunc.sandbox.plan import Operation, Plan
-    from pyrunc.specs.errors import PyruncError
 
     Note = dict[str, Any]
 
@@ -59,7 +60,8 @@ def write(root: str, note: Note) -> None:
 def notes(root: str) -> list[Note]:
     """All that is kept, the oldest first."""
     try:
-        with open(f"{root}/{NAME}", encoding="utf-8") as file:
+        fd = os.open(f"{root}/{NAME}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(fd, encoding="utf-8") as file:
             return [json.loads(line) for line in file]
     except (OSError, ValueError):
         return []
@@ -70,21 +72,27 @@ def value_at(root: str, id: str, bundle: str, pointer: str) -> str:
     business."""
     if not pointer or pointer.startswith("process.env"):
         return ""
+    from pyrunc.bundle import read_document
+
     for path in (f"{bundle}/config.json", f"{root}/{id}/config.json"):
         try:
-            with open(path, encoding="utf-8") as file:
-                value = json.load(file)
-        except (OSError, ValueError):
+            value = json.loads(read_document(path))  # never one without end, whatever has taken its place by now
+        except (PyruncError, ValueError, RecursionError):
             continue
         for step in steps_of(pointer):
             try:
                 value = value[step]
             except (KeyError, IndexError, TypeError):
                 return ""
-        if pointer == "process" and isinstance(value, dict):
-            value.pop("env", None)
-        return json.dumps(value, indent=2)[:LONGEST]
+        return json.dumps(without_environment(value), indent=2)[:LONGEST]
     return ""
+
+
+def without_environment(value: Any) -> Any:
+    """Processes and hooks have one."""
+    if isinstance(value, dict):
+        return {name: without_environment(item) for name, item in value.items() if name != "env"}
+    return [without_environment(item) for item in value] if isinstance(value, list) else value
 
 
 def steps_of(pointer: str) -> list[str | int]:

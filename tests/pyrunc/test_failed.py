@@ -82,6 +82,59 @@ def test_value(store: Store, bundle: Path) -> None:
     assert "xyzzy" not in (Path(store.root) / NAME).read_text()
 
 
+def test_environment_of_hooks(store: Store, bundle: Path) -> None:
+    """The environment of a hook is as secret as that of the process, wherever the pointer leads."""
+    hook = {"path": "/no/such/hook", "env": ["TOKEN=xyzzy"]}
+    (bundle / "config.json").write_text(json.dumps({**DOCUMENT, "hooks": {"prestart": [hook]}}))
+    os.mkdir(store.root)
+
+    for pointer in ("hooks.prestart[0]", "hooks.prestart", "hooks"):
+        keep(store.root, "run", "box", str(bundle), Failure("run it", pointer, 2))
+
+    assert all("/no/such/hook" in note["value"] for note in notes(store.root))
+    assert "xyzzy" not in (Path(store.root) / NAME).read_text()
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("kind", ["fifo", "endless", "folder", "deep"])
+def test_exchanged_document(store: Store, bundle: Path, kind: str) -> None:
+    """The owner of a bundle who exchanges its document after the failure neither stops nor fills the command."""
+    place = bundle / "config.json"
+    place.unlink()
+    if kind == "fifo":
+        os.mkfifo(place)
+    elif kind == "endless":
+        place.symlink_to("/dev/zero")
+    elif kind == "folder":
+        place.mkdir()
+    else:
+        place.write_text('{"mounts":' + "[" * 100_000)
+    os.mkdir(store.root)
+
+    keep(store.root, "run", "box", str(bundle), Failure("do it", "mounts[0]", 2))
+
+    assert [note["value"] for note in notes(store.root)] == [""]
+
+
+@pytest.mark.timeout(10)
+def test_link_in_the_root_folder(store: Store, tmp_path: Path) -> None:
+    """What stands in the file's place is neither followed nor waited for; the next note takes the place."""
+    os.mkdir(store.root)
+    other = tmp_path / "other"
+    other.write_text('{"message": "of somebody else"}\n')
+    place = Path(store.root) / NAME
+    for make in (lambda: place.symlink_to(other), lambda: os.mkfifo(place)):
+        make()
+        Path(store.root, NAME + "~").symlink_to(other)
+        assert notes(store.root) == []
+        fail(store)
+        Path(store.root, NAME + "~").unlink()
+        fail(store)
+        assert [note["message"] for note in notes(store.root)] == ["no"]
+        assert other.read_text() == '{"message": "of somebody else"}\n'
+        place.unlink()
+
+
 @pytest.mark.parametrize(
     ("pointer", "steps"),
     [
