@@ -215,6 +215,8 @@ class _Reader:
             if not self.take(","):
                 self.expect(")")
                 break
+        if not items:
+            raise ValueError("D-Bus has no empty tuple")
         return f"({''.join(kinds)})", tuple(items)
 
 
