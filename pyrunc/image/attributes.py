@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 
+from pyrunc.specs.errors import Invalid
+
 # They belong to one machine (labels), or would mislead an overlay mount.
 SKIPPED = (b"security.selinux", b"system.nfs4_acl")
 SKIPPED_BELOW = (b"trusted.overlay.", b"user.overlay.")
@@ -44,3 +46,31 @@ def varint(number: int) -> bytes:
         number >>= 7
     made.append(number)
     return bytes(made)
+
+
+def owner(value: bytes, uid: int, gid: int) -> tuple[int, int]:
+    """The owner that the attribute's VALUE speaks of (`with_owner`), where it says nothing of one the given one."""
+    if not value:
+        return uid, gid
+    found = {1: 0, 2: 0}
+    at = 0
+    while at < len(value):
+        tag, at = _number(value, at)
+        if tag & 7:
+            raise Invalid("the attribute user.rootlesscontainers is damaged")
+        found[tag >> 3], at = _number(value, at)
+    # NO_ID stands for 0, which protobuf would not have written.
+    return found[1] % NO_ID, found[2] % NO_ID
+
+
+def _number(value: bytes, at: int) -> tuple[int, int]:
+    """The varint at AT, and where it ends."""
+    number = shift = 0
+    while at < len(value) and shift < 64:
+        byte = value[at]
+        at += 1
+        number |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            return number, at
+    raise Invalid("the attribute user.rootlesscontainers is damaged")
