@@ -5,6 +5,7 @@
 --rounds N                lives of a container for each runtime and figure (default 40)
 --layout cgroup2|hybrid|both
 --pace loop|paced|both
+--engines                 measures `podman run` and `docker run` with pyrunc and with runc instead
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--layout", choices=[*machine.LAYOUTS, "both"], default="both")
     parser.add_argument("--pace", choices=["loop", "paced", "both"], default="both")
+    parser.add_argument("--engines", action="store_true")
     return parser.parse_args()
 
 
@@ -122,10 +124,33 @@ def in_a_child(layout: str, pace: str, commands: dict[str, str], rounds: int, fo
     return text.split("\n")
 
 
+def below_engines(rounds: int) -> list[str]:
+    """The section of what containers cost below engines; `uptime` is part of the figures."""
+    from . import engines
+
+    versions, rows = engines.measure(RECORD.parents[1], rounds)
+    load = " ".join(f"{value:.1f}" for value in os.getloadavg())
+    heading = f"## {datetime.date.today()}, below engines"
+    about = f"`run --rm --network=none`, {rounds} rounds, ms; load average at the end {load}"
+    return [heading, "", machine.describe(), "", *versions, "", about, "", *markdown(rows)]
+
+
 def main() -> None:
     options = arguments()
     if os.geteuid() != 0:
         raise SystemExit("needs root")
+    if options.engines:
+        lines = below_engines(options.rounds)
+        print("\n".join(lines))
+    else:
+        lines = side_by_side(options)
+    if options.record:
+        with RECORD.open("a") as record:
+            record.write("\n" + "\n".join(lines).rstrip() + "\n")
+
+
+def side_by_side(options: argparse.Namespace) -> list[str]:
+    """The sections of pyrunc beside runc and crun, printed as they come."""
     folder = Path(tempfile.mkdtemp(prefix="pyrunc-bench-"))
     try:
         commands = runtimes(options.runtime, folder)
@@ -142,9 +167,7 @@ def main() -> None:
                 lines += part
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    if options.record:
-        with RECORD.open("a") as record:
-            record.write("\n" + "\n".join(lines).rstrip() + "\n")
+    return lines
 
 
 main()

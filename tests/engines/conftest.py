@@ -2,80 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import re
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from . import image, system
-from .place import Place, place, shown
-
-# podman takes what a runtime can do from its name; without systemd there is no journal and no maker of cgroups.
-CONTAINERS_CONF = """\
-[engine]
-cgroup_manager = "cgroupfs"
-events_logger = "file"
-runtime_supports_json = ["crun", "runc", "pyrunc"]
-runtime_supports_nocgroup = ["crun", "pyrunc"]
-[containers]
-log_driver = "k8s-file"
-"""
-
-
-class Engines:
-    """A place with engines in it, the runtime and the image that tests give them."""
-
-    def __init__(self, where: Place, files: Path) -> None:
-        self.place = where
-        self.archive = str(files / "image.tar")
-        wanted = os.environ.get("PYRUNC_RUNTIME") or str(Path(sys.executable).parent / "pyrunc")
-        self.runtime = wanted if "/" in wanted else self.prints("", "sh", "-c", f"command -v {wanted}").strip()
-
-    def ends(self, code: int, *command: str, user: bool = False) -> str:
-        """What a command said that ended with this exit code."""
-        ended, said = self.place.run(*command, user=user)
-        assert ended == code, f"{' '.join(command)} ended with {ended}, not {code}:\n{said}"
-        return said
-
-    def prints(self, expression: str, *command: str, user: bool = False) -> str:
-        """What a command said that succeeded and printed a line like this."""
-        said = self.ends(0, *command, user=user)
-        assert re.search(expression, said, re.MULTILINE), f"{' '.join(command)}: no line like {expression}:\n{said}"
-        return said
-
-    @contextlib.contextmanager
-    def daemon(self, command: list[str], ask: list[str], log: Path) -> Iterator[None]:
-        """A daemon that runs meanwhile; `ask` succeeds once it is ready."""
-        process = self.place.start(command, log)
-        try:
-            for _ in range(300):
-                if process.poll() is not None or self.place.run(*ask)[0] == 0:
-                    break
-                time.sleep(0.1)
-            assert process.poll() is None, f"{command[0]} ended: {log.read_text()[-2000:]}"
-            self.ends(0, *ask)
-            yield
-        finally:
-            process.terminate()
-            process.wait(30)
+from . import system
+from .engines import Engines, engines_in
 
 
 @pytest.fixture(scope="session")
 def debian(root: None) -> Path:
-    return system.prepare()
+    try:
+        return system.prepare()
+    except system.Missing as missing:
+        pytest.skip(str(missing))
 
 
 @pytest.fixture(scope="module")
 def engines(debian: Path, tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engines]:
-    files = tmp_path_factory.mktemp("engines")
-    files.chmod(0o755)
-    busybox = debian / "bin/busybox"
-    image.write(files / "image.tar", busybox)
-    (files / "containers.conf").write_text(CONTAINERS_CONF)
-    with place(debian, [*shown(tree), files], {"CONTAINERS_CONF": str(files / "containers.conf")}) as opened:
-        yield Engines(opened, files)
+    with engines_in(debian, tree, tmp_path_factory.mktemp("engines")) as opened:
+        yield opened

@@ -1,5 +1,5 @@
 # enter.sh SYSTEM WORK CGROUP [PATH...]: the first process of a place (place.py), started in new namespaces. It makes a
-# copy of SYSTEM in memory, shows each PATH of the machine in it, read-only, pivots into it and waits to be killed.
+# copy of SYSTEM in memory, with a copy of each PATH of the machine, pivots into it and waits to be killed.
 # CGROUP is the name of the folder that this process is in, in each hierarchy. Needs nothing of the machine but a shell.
 set -eu
 umask 022
@@ -20,6 +20,7 @@ for folder in containers docker containerd; do
   mkdir -p "$root/var/lib/$folder"
   mount -t tmpfs -o mode=755 tmpfs "$root/var/lib/$folder"
 done
+mkdir -p "$root/home/engine"
 mount -t tmpfs -o uid=4242,gid=4242,mode=700 tmpfs "$root/home/engine"
 mkdir -p "$root/run/user"
 install -d -m 700 -o 4242 -g 4242 "$root/run/user/4242"
@@ -44,10 +45,12 @@ else
   done
 fi
 
+# What is written into these, such as Python's caches, stays in memory too.
+number=0
 for path; do
-  mkdir -p "$root$path"
-  mount --bind "$path" "$root$path"
-  mount -o remount,bind,ro "$root$path"
+  number=$((number + 1))
+  mkdir -p "$root$path" "$work/upper$number" "$work/work$number"
+  mount -t overlay -o "lowerdir=$path,upperdir=$work/upper$number,workdir=$work/work$number" overlay "$root$path"
   while path=${path%/*} && [ "$path" ]; do chmod a+rx "$root$path"; done # users get there too
 done
 
@@ -59,4 +62,4 @@ rmdir /run/machine
 ip link set lo up
 mkdir -p /run/lock
 echo ready
-exec tini -s -- sleep infinity
+exec catatonit -- sleep infinity # reaps what daemons and monitors leave

@@ -1,18 +1,17 @@
 """A place for engines: the system of system.py in namespaces of its own, and commands that run in it. No tests here.
 
-The source tree and its environment are shown at their own paths, read-only; the network has no link to the machine;
-all cgroups lie below one folder. When the place is closed every process in it ends, daemons too, and nothing is left.
+The source tree and its environment are there at their own paths, as copies that lie in memory where they are changed;
+the network has no link to the machine; all cgroups lie below one folder. When the place is closed every process in it
+ends, daemons too, and nothing is left.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from ..system import host
@@ -115,12 +114,3 @@ def shown(tree: Path) -> list[Path]:
         if folder != Path("/usr") and tree not in folder.parents:
             folders.append(folder)
     return folders
-
-
-@contextlib.contextmanager
-def place(system: Path, folders: list[Path], settings: dict[str, str]) -> Iterator[Place]:
-    opened = Place(system, folders, settings)
-    try:
-        yield opened
-    finally:
-        opened.close()

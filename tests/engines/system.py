@@ -15,8 +15,6 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
-
 ENGINES = ("podman", "buildah", "containerd", "docker.io")
 BELOW = ("runc", "conmon", "catatonit", "tini", "containernetworking-plugins", "uidmap", "fuse-overlayfs",
          "iproute2", "procps")  # fmt: skip
@@ -35,6 +33,10 @@ SETTINGS = (
     "--customize-hook=chroot \"$1\" useradd --uid 4242 --create-home engine",
     "--customize-hook=echo engine:300000:65536 | tee \"$1/etc/subuid\" >\"$1/etc/subgid\"",
 )  # fmt: skip
+
+
+class Missing(Exception):
+    """There can be no such system here; says why."""
 
 
 def release() -> str:
@@ -67,10 +69,10 @@ def packages() -> list[str]:
 
 
 def prepare() -> Path:
-    """The folder, made if it is not there or no longer what this file says; skips where it cannot be had."""
+    """The folder, made if it is not there or no longer what this file says; Missing where it cannot be had."""
     for program in ("mmdebstrap", "apt-get", "unshare", "nsenter"):
         if shutil.which(program) is None:
-            pytest.skip(f"{program} is not installed")
+            raise Missing(f"{program} is not installed")
     target = folder()
     target.parent.mkdir(parents=True, exist_ok=True)
     with open(f"{target}.lock", "w") as lock:
@@ -87,7 +89,7 @@ def prepare() -> Path:
 def make(target: Path) -> None:
     lines = sources()
     if not lines:
-        pytest.skip("apt's sources name no mirror of Debian")
+        raise Missing("apt's sources name no mirror of Debian")
     new = target.with_name(f"{target.name}.new")
     remove(new)
     command = ["mmdebstrap", *SETTINGS, f"--include={','.join(packages())}", release(), str(new), *lines]
@@ -96,7 +98,7 @@ def make(target: Path) -> None:
     if done.returncode != 0:
         remove(new)
         last = " ".join(Path(log.name).read_text(errors="replace").splitlines()[-3:])
-        pytest.skip(f"mmdebstrap cannot make a system with the engines, see {log.name}: {last}")
+        raise Missing(f"mmdebstrap cannot make a system with the engines, see {log.name}: {last}")
     remove(target)
     new.rename(target)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .conftest import Engines
+from .engines import Engines
 from .image import NAME
 
 pytestmark = pytest.mark.timeout(900)  # the first test may have to make the system

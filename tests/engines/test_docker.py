@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Engines
+from .engines import Engines
 from .image import NAME
 from .test_podman import MEMORY, PROCESSES
 

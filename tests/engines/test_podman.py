@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from .conftest import Engines
+from .engines import Engines
 from .image import NAME
 
 pytestmark = pytest.mark.timeout(900)  # the first test may have to make the system
