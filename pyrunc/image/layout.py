@@ -94,19 +94,20 @@ def content(store: Store, descriptor: Descriptor) -> bytes:
         raise Invalid(f"a document of more than {LIMIT_DOCUMENT} bytes", descriptor.pointer)
     data = descriptor.embedded()
     if data is None:
-        data = document(store, _path(descriptor))
+        data = document(store, blob_path(descriptor))
         descriptor.verify(data)
     return data
 
 
 def _layer(store: Store, blob: Descriptor, diff_id: str) -> Layer:
     def open() -> IO[bytes]:
-        return store.open(_path(blob))[0]
+        return store.open(blob_path(blob))[0]
 
     return Layer(blob.digest, blob.size, diff_id, open)
 
 
-def _path(descriptor: Descriptor) -> str:
+def blob_path(descriptor: Descriptor) -> str:
+    """Where a layout has it."""
     # The grammar of digests, which the descriptor has passed, leaves no room for a slash.
     algorithm, _, encoded = descriptor.digest.partition(":")
     return f"blobs/{algorithm}/{encoded}"

@@ -1,0 +1,66 @@
+"""An OCI layout, in a folder or an archive, as a Source. Must never write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from errno import ENOENT
+
+from pyrunc.image.files import Folder, Store, document, reading
+from pyrunc.image.layout import blob_path, content, find
+from pyrunc.image.stream import PIECE
+from pyrunc.specs.errors import Failure
+from pyrunc.specs.image import Descriptor, check_layout, decode_index
+from pyrunc.specs.platform import Platform, parse_platform
+
+
+class LayoutSource:
+    def __init__(self, files: Store, reference: str, wanted: Platform | None = None) -> None:
+        self.files = files
+        self.reference = reference
+        self.wanted = wanted
+        # One handle reads an archive; the files of a folder have one each.
+        self.parallel = 4 if isinstance(files, Folder) else 1
+
+    def top(self) -> tuple[Descriptor, bytes]:
+        header, entries = self._read("oci-layout"), self._read("index.json")
+        with reading("oci-layout"):
+            check_layout(header)
+        with reading("index.json"):
+            index = decode_index(entries)
+            descriptor = find(index, self.reference, self.wanted or _own())
+        return descriptor, self.document(descriptor)
+
+    def document(self, descriptor: Descriptor) -> bytes:
+        try:
+            return content(self.files, descriptor)
+        except FileNotFoundError:
+            raise _missing(descriptor.digest) from None
+
+    def blob(self, descriptor: Descriptor, start: int = 0) -> Iterator[bytes]:
+        try:
+            file = self.files.open(blob_path(descriptor))[0]
+        except FileNotFoundError:
+            raise _missing(descriptor.digest) from None
+        with file:
+            file.seek(start)
+            while piece := file.read(PIECE):
+                yield piece
+
+    def close(self) -> None:
+        self.files.close()
+
+    def _read(self, name: str) -> bytes:
+        try:
+            return document(self.files, name)
+        except FileNotFoundError:
+            raise _missing(name) from None
+
+
+def _missing(what: str) -> Failure:
+    return Failure(f"read {what}", number=ENOENT, detail="the layout does not have it")
+
+
+def _own() -> Platform:
+    import os
+
+    return parse_platform(os.uname().machine)

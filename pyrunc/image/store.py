@@ -1,0 +1,273 @@
+"""The store: an OCI layout on disk that many processes share, readable by every tool that knows layouts.
+
+    DIR/oci-layout, index.json, blobs/ALGORITHM/HEX
+
+A lock on the folder is shared by whoever adds and exclusive for `collect`: nothing is garbage while it is being added.
+A lock on the file oci-layout is exclusive for whoever rewrites index.json. Both are flock(2), so they end with their
+process. Must never make a reference visible before all that it names is on the disk.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from pyrunc.image import durable
+from pyrunc.image.files import Folder, document, reading
+from pyrunc.image.layout import REF_NAME, blob_path, content
+from pyrunc.image.layoutsource import LayoutSource
+from pyrunc.image.stream import verified
+from pyrunc.specs.decode import decode
+from pyrunc.specs.errors import Failure, Invalid
+from pyrunc.specs.image import (
+    INDEX,
+    INDEX_TYPES,
+    MANIFEST_TYPES,
+    Descriptor,
+    Index,
+    Manifest,
+    check_layout,
+    decode_either,
+    decode_index,
+)
+from pyrunc.specs.platform import Platform
+
+LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
+LIMIT_DEPTH = 8
+
+
+def default_folder() -> str:
+    """Of root one for the machine; of everybody else one of his own."""
+    if os.geteuid() == 0:
+        return "/var/lib/pyrunc/images"
+    home = os.environ.get("XDG_DATA_HOME") or os.path.join(os.path.expanduser("~"), ".local/share")
+    return os.path.join(home, "pyrunc/images")
+
+
+class Store:
+    """The images of a folder by name; `""` is the usual one. Made when something is first put into it."""
+
+    def __init__(self, path: str = "") -> None:
+        self.path = path or default_folder()
+
+    def source(self, name: str, wanted: Platform | None = None) -> LayoutSource:
+        if not self.exists():
+            raise Failure(f"find the image {name}", detail=f"the store {self.path} is empty", hint=f"pull {name} first")
+        return LayoutSource(Folder(self.path), name, wanted)
+
+    def destination(self, name: str) -> LayoutDestination:
+        return LayoutDestination(self.path, name, private=True)
+
+    def exists(self) -> bool:
+        return os.path.exists(os.path.join(self.path, "index.json"))
+
+    def entries(self) -> tuple[Descriptor, ...]:
+        """What index.json names."""
+        return _entries(self.path) if self.exists() else ()
+
+    def tag(self, name: str, other: str) -> None:
+        """NAME is also called OTHER."""
+        source = self.source(name)
+        target = self.destination(other)
+        try:
+            target.finish(source.top()[0])
+        finally:
+            target.close()
+
+    def remove(self, name: str) -> None:
+        """NAME means nothing any more; what it meant is garbage when nobody else names it."""
+        self._need(name)
+        with changing(self.path) as index:
+            index["manifests"] = [entry for entry in index["manifests"] if _name(entry) != name]
+
+    def _need(self, name: str) -> None:
+        if name not in [entry.annotations.get(REF_NAME) for entry in self.entries()]:
+            raise Failure(f"find the image {name}", detail=f"it is not in the store {self.path}")
+
+    def collect(self) -> tuple[int, int]:
+        """Removes the blobs that no reference leads to, and what crashes left; how many files and bytes those were."""
+        if not self.exists():
+            return 0, 0
+        with locked(self.path, fcntl.LOCK_EX):
+            return _sweep(self.path, reachable(self.path))
+
+
+class LayoutDestination:
+    """A layout to put an image into, made where there is none."""
+
+    parallel = 4
+    distributes = False
+
+    def __init__(self, path: str, name: str, private: bool = False) -> None:
+        self.path = path
+        self.name = name
+        make(path, 0o700 if private else 0o755)
+        self.lock = lock(path, fcntl.LOCK_SH)
+
+    def has(self, descriptor: Descriptor) -> bool:
+        try:
+            return os.stat(self._path(descriptor)).st_size == descriptor.size
+        except OSError:
+            return False
+
+    def put_blob(self, descriptor: Descriptor, pieces: Iterator[bytes]) -> None:
+        path = self._path(descriptor)
+        folder = os.path.dirname(path)
+        if not os.path.isdir(folder):
+            os.makedirs(folder, exist_ok=True)
+            durable.sync(os.path.dirname(folder))
+        checked = verified(pieces, descriptor.digest, descriptor.size, f"the blob {descriptor.digest}")
+        # One of the wrong size is no blob, whoever put it there.
+        durable.write(path, checked, replace=os.path.lexists(path) and not self.has(descriptor))
+
+    def put_document(self, descriptor: Descriptor, data: bytes) -> None:
+        self.put_blob(descriptor, iter([data]))
+
+    def finish(self, descriptor: Descriptor) -> None:
+        # The blobs' names before the reference, because whoever sees it may take them for there.
+        top = os.path.join(self.path, "blobs")
+        for algorithm in os.listdir(top):
+            durable.sync(os.path.join(top, algorithm))
+        entry: dict[str, Any] = {
+            "mediaType": descriptor.media_type, "digest": descriptor.digest, "size": descriptor.size
+        }  # fmt: skip
+        if descriptor.artifact_type:
+            entry["artifactType"] = descriptor.artifact_type
+        if self.name:
+            entry["annotations"] = {REF_NAME: self.name}
+        with changing(self.path) as index:
+            others = [old for old in index["manifests"] if not self._replaces(old, entry)]
+            index["manifests"] = [*others, entry]
+
+    def _replaces(self, old: Any, entry: dict[str, Any]) -> bool:
+        return _name(old) == self.name and (bool(self.name) or old.get("digest") == entry["digest"])
+
+    def close(self) -> None:
+        if self.lock >= 0:
+            os.close(self.lock)
+            self.lock = -1
+
+    def _path(self, descriptor: Descriptor) -> str:
+        return os.path.join(self.path, blob_path(descriptor))
+
+
+def make(path: str, mode: int = 0o755) -> None:
+    """An empty layout, where there is none. oci-layout first, because it is what index.json is locked by."""
+    try:
+        if not os.path.isdir(path):
+            os.makedirs(path, mode=mode, exist_ok=True)
+        os.makedirs(os.path.join(path, "blobs/sha256"), exist_ok=True)
+    except OSError as error:
+        raise Failure(f"make the image layout {path}", number=error.errno or 0) from error
+    header, index = os.path.join(path, "oci-layout"), os.path.join(path, "index.json")
+    if not os.path.exists(header):
+        durable.write(header, [LAYOUT])
+    with reading("oci-layout"):
+        check_layout(document(Folder(path), "oci-layout"))
+    if not os.path.exists(index):
+        durable.write(index, [_encode({"schemaVersion": 2, "mediaType": INDEX, "manifests": []})])
+        durable.sync(path)
+
+
+def lock(path: str, kind: int) -> int:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise Failure(f"lock {path}", number=error.errno or 0) from error
+    fcntl.flock(fd, kind)
+    return fd
+
+
+@contextmanager
+def locked(path: str, kind: int) -> Iterator[None]:
+    fd = lock(path, kind)
+    try:
+        yield
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def changing(path: str) -> Iterator[dict[str, Any]]:
+    """The members of index.json, unknown ones too, to be changed; written back unless the change fails."""
+    with locked(os.path.join(path, "oci-layout"), fcntl.LOCK_EX):
+        data = document(Folder(path), "index.json")
+        with reading("index.json"):
+            decode_index(data)
+        index = decode(data)
+        yield index
+        durable.write(os.path.join(path, "index.json"), [_encode(index)], replace=True)
+        durable.sync(path)
+
+
+def _encode(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _name(entry: Any) -> str:
+    return str((entry.get("annotations") or {}).get(REF_NAME, ""))
+
+
+def _entries(path: str) -> tuple[Descriptor, ...]:
+    with reading("index.json"):
+        return decode_index(document(Folder(path), "index.json")).manifests
+
+
+def reachable(path: str) -> set[str]:
+    """The digests of all that index.json leads to."""
+    files, found = Folder(path), set[str]()
+
+    def walk(descriptor: Descriptor, depth: int) -> None:
+        if descriptor.digest in found:
+            return
+        if depth > LIMIT_DEPTH:
+            raise Invalid(f"image indexes are nested more than {LIMIT_DEPTH} deep")
+        found.add(descriptor.digest)
+        if descriptor.media_type not in INDEX_TYPES + MANIFEST_TYPES:
+            return
+        try:
+            data = content(files, descriptor)
+        except FileNotFoundError:
+            return  # a layout may name what it does not have
+        for part in parts(decode_either(data, descriptor.media_type)):
+            walk(part, depth + 1)
+
+    for entry in _entries(path):
+        walk(entry, 0)
+    return found
+
+
+def parts(value: Index | Manifest) -> tuple[Descriptor, ...]:
+    """What an index or a manifest names."""
+    if isinstance(value, Index):
+        return value.manifests
+    return (value.config, *value.layers)
+
+
+def _sweep(path: str, keep: set[str]) -> tuple[int, int]:
+    count = size = 0
+
+    def remove(file: os.DirEntry[str]) -> None:
+        nonlocal count, size
+        count, size = count + 1, size + file.stat(follow_symlinks=False).st_size
+        os.unlink(file.path)
+
+    try:
+        for file in _files(path, lambda name: name.startswith(durable.LEFTOVER)):
+            remove(file)
+        for algorithm in os.listdir(os.path.join(path, "blobs")):
+            folder = os.path.join(path, "blobs", algorithm)
+            for file in _files(folder, lambda name, prefix=algorithm: f"{prefix}:{name}" not in keep):  # type: ignore[misc]
+                remove(file)
+    except OSError as error:
+        raise Failure(f"collect the garbage of {path}", number=error.errno or 0) from error
+    return count, size
+
+
+def _files(folder: str, chosen: Callable[[str], bool]) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as found:
+        return [file for file in found if chosen(file.name) and not file.is_dir(follow_symlinks=False)]

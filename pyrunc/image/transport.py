@@ -1,0 +1,117 @@
+"""What every transport is: a Source that images come from, a Destination that they go to; and which one a Place means.
+
+A Source hands out documents that are verified, and blobs that whoever reads them verifies on the way. A Destination
+makes a blob visible only when it is what its descriptor says, and a manifest only after all that it names.
+Must never know how any of them works.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Protocol
+
+from pyrunc.specs.decode import Node
+from pyrunc.specs.errors import Invalid
+from pyrunc.specs.image import Descriptor, digest_of
+
+if TYPE_CHECKING:
+    from pyrunc.image.reference import Place
+    from pyrunc.specs.platform import Platform
+
+
+class Source(Protocol):
+    parallel: int  # blobs that may be read at the same time
+
+    def top(self) -> tuple[Descriptor, bytes]:
+        """What the place means: an index or a manifest."""
+
+    def document(self, descriptor: Descriptor) -> bytes:
+        """An index, a manifest or a configuration, verified."""
+
+    def blob(self, descriptor: Descriptor, start: int = 0) -> Iterator[bytes]:
+        """The bytes from START on, not verified."""
+
+    def close(self) -> None: ...
+
+
+class Destination(Protocol):
+    parallel: int
+    distributes: bool  # to the public: layers that may not be distributed stay away
+
+    def has(self, descriptor: Descriptor) -> bool: ...
+
+    def put_blob(self, descriptor: Descriptor, pieces: Iterator[bytes]) -> None: ...
+
+    def put_document(self, descriptor: Descriptor, data: bytes) -> None:
+        """An index or a manifest, byte for byte; all that it names is there."""
+
+    def finish(self, descriptor: Descriptor) -> None:
+        """The place now means this."""
+
+    def close(self) -> None: ...
+
+
+class Access:
+    """How registries are entered, as far as the command line says. `verify` None: as the configuration says."""
+
+    __slots__ = ("authfile", "certificates", "credentials", "verify")
+
+    def __init__(
+        self, authfile: str = "", credentials: str = "", verify: bool | None = None, certificates: str = ""
+    ) -> None:
+        self.authfile = authfile
+        self.credentials = credentials  # USER:PASSWORD
+        self.verify = verify
+        self.certificates = certificates  # a folder
+
+
+def describe(media_type: str, data: bytes, algorithm: str = "sha256") -> Descriptor:
+    """The descriptor of a document at hand."""
+    return Descriptor(Node({"mediaType": media_type, "digest": digest_of(data, algorithm), "size": len(data)}))
+
+
+def open_place(place: Place, store: str = "", access: Access | None = None, wanted: Platform | None = None) -> Source:
+    """The image at PLACE. STORE is the folder of the store ("": the usual one); WANTED chooses among entries of a
+    layout that differ by platform alone."""
+    if place.image:
+        raise Invalid(f"{place} is in a registry, and those are not reached from here")
+    if place.transport == "store":
+        from pyrunc.image.store import Store
+
+        return Store(store).source(place.reference, wanted)
+    if place.transport == "dir":
+        from pyrunc.image.folder import FolderSource
+
+        return FolderSource(place.path)
+    if place.transport == "docker-archive":
+        from pyrunc.image.dockersource import DockerSource
+
+        return DockerSource(place.path, place.reference)
+    from pyrunc.image.files import Archive, Folder
+    from pyrunc.image.layoutsource import LayoutSource
+
+    files = Folder(place.path) if place.transport == "oci" else Archive(place.path)
+    return LayoutSource(files, place.reference, wanted)
+
+
+def open_target(place: Place, store: str = "", access: Access | None = None) -> Destination:
+    """PLACE, to be filled."""
+    if place.image:
+        raise Invalid(f"{place} is in a registry, and those are not reached from here")
+    if place.reference.startswith("@"):
+        raise Invalid(f"{place.reference} is the number of an image that is there; a new one needs a name")
+    if place.transport == "store":
+        from pyrunc.image.store import Store
+
+        return Store(store).destination(place.reference)
+    if place.transport == "dir":
+        from pyrunc.image.folder import FolderDestination
+
+        return FolderDestination(place.path)
+    if place.transport == "oci":
+        from pyrunc.image.store import LayoutDestination
+
+        return LayoutDestination(place.path, place.reference)
+    from pyrunc.image.archives import ArchiveDestination
+
+    return ArchiveDestination(place.path, place.reference, docker=place.transport == "docker-archive")
