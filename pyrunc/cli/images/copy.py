@@ -1,0 +1,50 @@
+"""`pyrunc image copy`: an image from any place to any other."""
+
+from __future__ import annotations
+
+from pyrunc.cli.context import show
+from pyrunc.cli.images.shared import ACCESS, ALL, JSON, PLACES, PLATFORM, QUIET, STORE, access, outcome, progress
+from pyrunc.cli.options import Command
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyrunc.cli.context import Context
+    from pyrunc.cli.options import Given
+
+SIDES = tuple(
+    (f"{side}-{name}", kind, f"--{name} of the {role} alone")
+    for side, role in (("src", "source"), ("dest", "target"))
+    for name, kind, _ in ACCESS
+)
+
+COMMAND = Command(
+    "image copy",
+    "copy an image from any place to any other",
+    "<source> <target>",
+    minimum=2,
+    maximum=2,
+    flags=(PLATFORM, ALL, STORE, JSON, QUIET, *ACCESS, *SIDES),
+    details=PLACES + "\nManifests and configurations are copied byte for byte, and keep their digests.\n",
+)
+
+
+def run(context: Context, given: Given) -> int:
+    from pyrunc import images
+
+    source, target = given.arguments
+    for side in ("src", "dest"):
+        for name, _, _ in ACCESS:
+            if given.has(name):
+                given.values.setdefault(f"{side}-{name}", given.values[name])
+    descriptor = images.copy(
+        source,
+        target,
+        platform=given.text("platform"),
+        all=given.switch("all"),
+        store=given.text("store"),
+        access=access(given, "src-"),
+        target_access=access(given, "dest-"),
+        report=progress(given),
+    )
+    show(outcome(given, target, descriptor))
+    return 0

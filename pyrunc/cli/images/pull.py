@@ -1,0 +1,41 @@
+"""`pyrunc image pull`: an image into the store."""
+
+from __future__ import annotations
+
+from pyrunc.cli.context import show
+from pyrunc.cli.images.shared import ACCESS, ALL, JSON, PLACES, PLATFORM, QUIET, STORE, access, outcome, progress
+from pyrunc.cli.options import TEXT, Command
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyrunc.cli.context import Context
+    from pyrunc.cli.options import Given
+
+COMMAND = Command(
+    "image pull",
+    "fetch an image into the store",
+    "<source>",
+    minimum=1,
+    maximum=1,
+    flags=(
+        ("name", TEXT, "what the store calls it (default: as the source does)"),
+        PLATFORM, ALL, STORE, JSON, QUIET, *ACCESS,
+    ),
+    details=PLACES + "\nA NAME alone is one in a registry here. What is in the store already is not fetched again.\n",
+)
+
+
+def run(context: Context, given: Given) -> int:
+    from pyrunc import images
+
+    name, descriptor = images.pull(
+        given.arguments[0],
+        name=given.text("name"),
+        platform=given.text("platform"),
+        all=given.switch("all"),
+        store=given.text("store"),
+        access=access(given),
+        report=progress(given),
+    )
+    show(outcome(given, name, descriptor))
+    return 0

@@ -1,0 +1,92 @@
+"""What the commands of images have in common: flags, progress, sizes. Not a command."""
+
+from __future__ import annotations
+
+import sys
+
+from pyrunc.cli.options import SWITCH, TEXT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pyrunc.cli.options import Flag, Given
+    from pyrunc.image.copy import Report
+    from pyrunc.image.transport import Access
+    from pyrunc.specs.image import Descriptor
+
+STORE: Flag = ("store", TEXT, "folder that keeps images (default: /var/lib/pyrunc/images, or one of the user's own)")
+JSON: Flag = ("json", SWITCH, "print JSON")
+QUIET: Flag = ("quiet, q", SWITCH, "no progress")
+PLATFORM: Flag = ("platform", TEXT, "OS/ARCH[/VARIANT] of the image to take (default: this machine's)")
+ALL: Flag = ("all, a", SWITCH, "all platforms")
+ACCESS: tuple[Flag, ...] = (
+    ("authfile", TEXT, "file with the passwords of registries (default: those of podman, skopeo and Docker)"),
+    ("creds", TEXT, "USER:PASSWORD for the registry"),
+    ("cert-dir", TEXT, "folder with *.crt (authorities), *.cert and *.key (our own) for the registry"),
+    ("tls-verify", SWITCH, "=false: certificates are not checked, and plain HTTP will do"),
+)
+UNITS = ("B", "kB", "MB", "GB", "TB")
+
+PLACES = """
+An image is named in one of these ways:
+    docker://[HOST[:PORT]/]NAME[:TAG][@DIGEST]  in a registry
+    oci:DIR[:REF]                               a folder in the OCI image layout
+    oci-archive:FILE[:REF]                      such a folder as a tar archive
+    docker-archive:FILE[:REF]                   what "docker save" writes
+    dir:DIR                                     a folder of "skopeo copy"
+    NAME                                        in the store
+REF is the name of an image in it, or @N for the Nth; it can be left out where there is only one.
+"""
+
+
+def access(given: Given, prefix: str = "") -> Access:
+    """What the flags say about registries."""
+    from pyrunc.image.transport import Access
+
+    verify = given.switch(f"{prefix}tls-verify") if given.has(f"{prefix}tls-verify") else None
+    return Access(
+        given.text(f"{prefix}authfile"), given.text(f"{prefix}creds"), verify, given.text(f"{prefix}cert-dir")
+    )  # fmt: skip
+
+
+def progress(given: Given) -> Report | None:
+    """A line for each blob, for whoever watches."""
+    if given.switch("quiet") or given.switch("json") or sys.stderr is None or not sys.stderr.isatty():
+        return None
+
+    def report(state: str, descriptor: Descriptor) -> None:
+        algorithm, _, encoded = descriptor.digest.partition(":")
+        sys.stderr.write(f"{algorithm}:{encoded[:12]}  {size(descriptor.size):>8}  {state}\n")
+
+    return report
+
+
+def size(count: int) -> str:
+    """12.3 MB."""
+    value, unit = float(count), UNITS[0]
+    for unit in UNITS:
+        if value < 1000 or unit == UNITS[-1]:
+            break
+        value /= 1000
+    return f"{count} B" if unit == "B" else f"{value:.1f} {unit}"
+
+
+def table(rows: Sequence[tuple[str, ...]]) -> str:
+    """Columns as wide as what is in them."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ["  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def as_json(value: object) -> str:
+    import json
+
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+def outcome(given: Given, name: str, descriptor: Descriptor) -> str:
+    """What is printed when an image has arrived."""
+    if given.switch("json"):
+        return as_json({"name": name, "digest": descriptor.digest, "mediaType": descriptor.media_type})
+    return f"{descriptor.digest}\n"

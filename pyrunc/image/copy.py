@@ -1,0 +1,111 @@
+"""From a Source to a Destination: blobs first, then the manifests that name them, the reference last.
+
+Documents go byte for byte, in the format that they have; what is there already is not sent again.
+Must never know which transports these are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from pyrunc.image.files import reading
+from pyrunc.specs.errors import Invalid
+from pyrunc.specs.image import INDEX_TYPES, MANIFEST_TYPES, Descriptor, Index, decode_either, is_distributable
+from pyrunc.specs.platform import Platform, select
+
+if TYPE_CHECKING:
+    from pyrunc.image.transport import Destination, Source
+
+LIMIT_DEPTH = 8
+
+# Told what became of each blob and document: "copied" or "there".
+Report = Callable[[str, Descriptor], None]
+
+
+def copy(source: Source, target: Destination, wanted: Platform | None, report: Report) -> Descriptor:
+    """Copies what SOURCE means; of an index only what fits WANTED, or with None all of it. Gives its descriptor."""
+    descriptor, data = source.top()
+    if wanted is not None:
+        descriptor, data = choose(source, descriptor, data, wanted)
+    copier = Copier(source, target, report)
+    copier.document(descriptor, data, 0)
+    target.finish(descriptor)
+    return descriptor
+
+
+def choose(source: Source, descriptor: Descriptor, data: bytes, wanted: Platform) -> tuple[Descriptor, bytes]:
+    """The manifest for WANTED below an index."""
+    for _ in range(LIMIT_DEPTH):
+        if descriptor.media_type not in INDEX_TYPES:
+            return descriptor, data
+        with reading(f"index {descriptor.digest}"):
+            index = decode_either(data, descriptor.media_type)
+            assert isinstance(index, Index)  # by its media type
+            descriptor = select(index.manifests, wanted)
+        data = source.document(descriptor)
+    raise Invalid(f"image indexes are nested more than {LIMIT_DEPTH} deep")
+
+
+class Copier:
+    def __init__(self, source: Source, target: Destination, report: Report) -> None:
+        self.source = source
+        self.target = target
+        self.report = report
+        self.done: set[str] = set()
+
+    def document(self, descriptor: Descriptor, data: bytes, depth: int) -> None:
+        """An index or a manifest, after all that it names."""
+        if depth > LIMIT_DEPTH:
+            raise Invalid(f"image indexes are nested more than {LIMIT_DEPTH} deep")
+        kind = "index" if descriptor.media_type in INDEX_TYPES else "manifest"
+        with reading(f"{kind} {descriptor.digest}"):
+            value = decode_either(data, descriptor.media_type)
+        if isinstance(value, Index):
+            for child in value.manifests:
+                self.child(child, depth)
+        else:
+            self.blobs([value.config, *value.layers])
+        self.target.put_document(descriptor, data)
+        self.report("copied", descriptor)
+
+    def child(self, descriptor: Descriptor, depth: int) -> None:
+        if descriptor.digest in self.done:
+            return
+        if descriptor.media_type in INDEX_TYPES + MANIFEST_TYPES:
+            self.document(descriptor, self.source.document(descriptor), depth + 1)
+        else:
+            self.blob(descriptor)
+        self.done.add(descriptor.digest)
+
+    def blobs(self, descriptors: list[Descriptor]) -> None:
+        """Several at once, where both sides can: it is the waiting for a network that is shared."""
+        missing = {blob.digest: blob for blob in descriptors if blob.digest not in self.done}
+        threads = min(self.source.parallel, self.target.parallel, max(len(missing), 1))
+        if threads == 1:
+            for blob in missing.values():
+                self.blob(blob)
+        else:
+            with ThreadPoolExecutor(threads, "blob") as pool:
+                futures = [pool.submit(self.blob, blob) for blob in missing.values()]
+                try:
+                    for future in futures:
+                        future.result()
+                except BaseException:
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    raise
+        self.done.update(missing)
+
+    def blob(self, descriptor: Descriptor) -> None:
+        if self.target.distributes and not is_distributable(descriptor):
+            return
+        if self.target.has(descriptor):
+            self.report("there", descriptor)
+            return
+        self.target.put_blob(descriptor, self.pieces(descriptor))
+        self.report("copied", descriptor)
+
+    def pieces(self, descriptor: Descriptor) -> Iterator[bytes]:
+        data = descriptor.embedded()
+        return iter([data]) if data is not None else self.source.blob(descriptor)
