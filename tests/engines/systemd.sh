@@ -84,6 +84,10 @@ is 'is forgotten' not-found "$(gone)"
 config 'c["annotations"] = {"org.systemd.property.NoSuchThing": "1"}'
 is 'an unknown property' 1 "$($RUNTIME --systemd-cgroup run box </dev/null >/dev/null 2>log; echo $?)"
 is 'is told' 1 "$(grep -c NoSuchThing log)"
+config 'c["annotations"] = {"org.systemd.property.KillSignal": "[(1, true)]"}'
+is 'a property of another type' 1 "$($RUNTIME --systemd-cgroup run box </dev/null >/dev/null 2>log; echo $?)"
+is 'is refused' 1 "$(grep -c 'cannot start unit test-box.scope' log)"
+is 'and leaves nothing' not-found "$(gone)"
 
 config 'c["annotations"] = {"run.oci.systemd.subgroup": "inner"}'
 run
@@ -91,6 +95,13 @@ is 'a cgroup below the unit' /machine.slice/machine-pod.slice/test-box.scope/inn
   "$(sed 's/^0:://' /proc/"$($RUNTIME state box | sed -n 's/.*"pid": \([0-9]*\).*/\1/p')"/cgroup)"
 $RUNTIME delete -f box
 is 'is gone with it' not-found "$(gone)"
+
+config 'c["annotations"] = {"run.oci.delegate-cgroup": "payload"}; r["pids"] = {"limit": 20}'
+run
+is 'a cgroup handed over' '0::/payload 20' "$($RUNTIME exec box cat /proc/self/cgroup) $(limit pids.max)"
+is 'with controllers' 1 "$(limit payload/cgroup.controllers | grep -c pids)"
+$RUNTIME delete -f box
+is 'is gone as well' not-found "$(gone)"
 
 # -- a user's own systemd ------------------------------------------------------------------------------------------
 uid=$(id -u "$SOMEBODY")
@@ -103,7 +114,7 @@ sed -i "s/\"hostID\": 0/\"hostID\": $uid/g" config.json
 as_user $RUNTIME --systemd-cgroup run -d box </dev/null >/dev/null 2>log || cat log
 is 'user: memory' 67108864 "$(user_show MemoryMax)"
 is 'user: the kernel says so too' 67108864 "$(cat /sys/fs/cgroup"$(user_show ControlGroup)"/memory.max)"
-is 'user: exec from outside' 0::/machine.slice "$(as_user $RUNTIME exec box cat /proc/self/cgroup 2>&1 | sed 's,.*/\(machine.slice\)/.*,0::/\1,')"
+is 'user: exec from outside' 0::/ "$(as_user $RUNTIME exec box cat /proc/self/cgroup 2>&1)" # else 0::/../..
 as_user $RUNTIME update --pids-limit 7 box
 is 'user: update' 7 "$(user_show TasksMax)"
 as_user $RUNTIME delete -f box

@@ -28,7 +28,7 @@ def test_lives(tools: Path, tree: Path) -> None:  # noqa: F811
     )
     checks = re.findall(r"^(ok|not ok) \d+", done.stdout, re.MULTILINE)
 
-    assert len(checks) >= 34, done.stdout + done.stderr[-3000:]
+    assert len(checks) >= 40, done.stdout + done.stderr[-3000:]
     assert "not ok" not in checks, done.stdout + done.stderr[-3000:]
 
 
