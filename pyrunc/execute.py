@@ -225,7 +225,7 @@ def _add_capabilities(process: Process, names: list[str]) -> None:
 
 
 def target_of(record: Record, process: Process, facts: Facts, options: ExecOptions) -> Target:
-    """Where the process goes: the namespaces of the container's init that are not ours, and init's present cgroup."""
+    """Where the process goes: the namespaces of the container's init that are not ours, and its cgroups."""
     pid = record.pid
     flags = 0
     for name, flag in NAMESPACES:
@@ -238,9 +238,9 @@ def target_of(record: Record, process: Process, facts: Facts, options: ExecOptio
             # else: a kernel without this kind of namespace
     into, enter = "", list[str]()
     if record.cgroups:
-        from pyrunc.sandbox.cgroup.place import current_folders, sub_folders
+        from pyrunc.sandbox.cgroup.place import exec_folders, sub_folders
 
-        into, enter = current_folders(pid, facts.layout)
+        into, enter = exec_folders(pid, facts.layout, record.cgroups, bool(options.cgroup))
         if options.cgroup:
             into, enter = sub_folders(into, enter, options.cgroup, facts.layout)
     elif options.cgroup:

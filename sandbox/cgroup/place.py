@@ -1,5 +1,5 @@
-"""Where `exec` goes: the cgroups that the container's init is in now, or others below them. Hot path of exec; reads
-only."""
+"""Where `exec` goes: the container's cgroups, or those that its init has moved to, or others below. Hot path of exec;
+reads only."""
 
 from __future__ import annotations
 
@@ -10,12 +10,37 @@ from pyrunc.specs.errors import PyruncError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pyrunc.sandbox.cgroup.layout import Layout
 
 
+def exec_folders(pid: int, layout: Layout, recorded: Sequence[str], own: bool) -> tuple[str, list[str]]:
+    """(cgroup2 folder or "", cgroup v1 folders) for a further process of the container whose init is `pid`.
+
+    The recorded ones, wherever init has moved itself since, as in runc. But a cgroup2 folder that hands controllers
+    down takes no process: then init's, unless `own` says that no other will do.
+    """
+    into, enter = current_folders(pid, layout)
+    if layout.unified is not None and into not in recorded:
+        first = _recorded(recorded, layout.unified.mount)
+        if first and (own or not (read(f"{first}/cgroup.subtree_control") or "").strip()):
+            into = first
+    for index, folder in enumerate(enter):
+        if folder not in recorded:
+            mount = next(item.mount for item in layout.hierarchies if f"{folder}/".startswith(f"{item.mount}/"))
+            first = _recorded(recorded, mount)
+            enter[index] = first if posix.access(f"{first}/cgroup.procs", posix.F_OK) else folder
+    return into, enter
+
+
+def _recorded(folders: Sequence[str], mount: str) -> str:
+    """The one that lies in this hierarchy, or ""."""
+    return next((folder for folder in folders if folder.startswith(f"{mount}/")), "")
+
+
 def current_folders(pid: int, layout: Layout) -> tuple[str, list[str]]:
-    """(cgroup2 folder or "", cgroup v1 folders) of process `pid`: wherever the container's init has moved itself, for a
-    process that is cloned into an inner cgroup2 folder would be refused."""
+    """(cgroup2 folder or "", cgroup v1 folders) of process `pid`."""
     text = read(f"/proc/{pid}/cgroup")
     if text is None:
         raise PyruncError("container not running")
