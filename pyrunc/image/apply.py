@@ -19,6 +19,7 @@ from pyrunc.image.fields import shown
 from pyrunc.image.folders import Folder, Folders
 from pyrunc.image.tarread import Entry, Reader
 from pyrunc.sandbox import files
+from pyrunc.sandbox.plain import Maker
 from pyrunc.specs.errors import Failure, Invalid
 
 LIMIT_DEPTH = 256
@@ -41,6 +42,7 @@ class Applier:
         self.folders = Folders(root, owner=not rootless)
         self.modes: dict[int, tuple[bytes, int]] = {}  # rootless: what folders get at the end, for it may lock us out
         self.inherited = False  # whether new files may come with an ACL of their folder
+        self.maker = Maker()
 
     def layer(self, reader: Reader) -> None:
         self.folders = Folders(self.root, owner=not self.rootless)
@@ -49,6 +51,7 @@ class Applier:
                 self.folders.trim()
                 try:
                     self._apply(entry, reader)
+                    self._run(entry, reader)
                 except OSError as error:
                     raise Failure(f"unpack {shown(entry.name)}", number=error.errno or 0) from error
                 except OverflowError:
@@ -95,6 +98,25 @@ class Applier:
         else:
             self._special(folder, name, entry)
         folder.fresh.add(name)
+
+    def _run(self, entry: Entry, reader: Reader) -> None:
+        """After a folder, or a file in one, mostly files of that folder follow: those that are ordinary in every
+        respect are made by native code, up to the first that is not. All rules are here; there are none there."""
+        # Only if each file would be made, owned and described, and nothing else, by the rules below.
+        if entry.type not in (tarread.REGULAR, tarread.FOLDER) or self.inherited or self.keeps_owners:
+            return
+        path = clean(entry.name)
+        if entry.type == tarread.REGULAR:
+            path = path.rpartition(b"/")[0]
+        folder = self.folders.by_path.get(path)
+        if folder is None or path.count(b"/") + 2 > LIMIT_DEPTH:
+            return
+        while data := reader.ahead():
+            taken, names = self.maker.make(folder.fd, path, data)
+            if not taken:
+                return
+            folder.fresh.update(names)
+            reader.skip(taken, len(names))
 
     def _whiteout(self, above: bytes, name: bytes) -> bool:
         """Whether the entry is a whiteout, which then has been carried out."""

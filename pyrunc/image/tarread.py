@@ -57,6 +57,7 @@ class Reader:
         self.at = 0
         self.left = 0  # bytes of the current entry that nobody has taken yet
         self.padding = 0
+        self.count = 0
         self.globals: dict[bytes, bytes] = {}
 
     # -- bytes --------------------------------------------------------------------------------------------------------
@@ -107,6 +108,24 @@ class Reader:
         for _ in self.body():
             pass
 
+    def ahead(self) -> memoryview:
+        """What is there already of the entries after the current one, for a reader that knows some by itself and says
+        so by `skip`. Nothing where headers before them count for them."""
+        if self.globals:
+            return memoryview(b"")
+        self._pass_over()
+        return memoryview(self.piece)[self.at :]
+
+    def skip(self, size: int, entries: int) -> None:
+        """Passes over SIZE bytes of what `ahead` has shown: ENTRIES whole ones."""
+        self.at += size
+        self._counted(entries)
+
+    def _counted(self, entries: int) -> None:
+        self.count += entries
+        if self.count > LIMIT_ENTRIES:
+            raise Invalid(f"the archive has more than {LIMIT_ENTRIES} entries")
+
     def _drain(self) -> None:
         """Reads to the end of the stream, which only then is known to be what its digest says."""
         rest = len(self.piece) - self.at
@@ -118,7 +137,6 @@ class Reader:
     # -- headers ------------------------------------------------------------------------------------------------------
 
     def __iter__(self) -> Iterator[Entry]:
-        count = 0
         name = link = b""
         records: list[tuple[bytes, bytes]] | None = None
         while True:
@@ -143,9 +161,7 @@ class Reader:
             elif kind == b"K" and not link:
                 link = _long_name(self._records(block, LIMIT_NAME + 1, "a long link name"))
             else:
-                count += 1
-                if count > LIMIT_ENTRIES:
-                    raise Invalid(f"the archive has more than {LIMIT_ENTRIES} entries")
+                self._counted(1)
                 entry = basics(block)
                 map_follows = False
                 if self.globals or records:

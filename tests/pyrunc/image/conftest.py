@@ -10,6 +10,7 @@ import pytest
 
 from pyrunc.image.apply import Applier
 from pyrunc.image.tarread import Reader
+from pyrunc.sandbox.plain import Maker
 from tests.pyrunc.image.images import Layout
 
 
@@ -62,8 +63,13 @@ class Rootfs:
         return (self.path / name).read_bytes()
 
 
-@pytest.fixture
-def rootfs(tmp_path: Path, root: None) -> Iterator[Rootfs]:
+@pytest.fixture(params=["native", "python"])
+def rootfs(
+    tmp_path: Path, root: None, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Rootfs]:
+    """Twice: with the files that native code makes by itself, and without its help."""
+    if request.param == "python":
+        monkeypatch.setattr(Maker, "make", lambda *_: (0, []))
     made = Rootfs(tmp_path)
     fds = set(os.listdir("/proc/self/fd"))
     yield made
