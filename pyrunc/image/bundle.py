@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from typing import Any
 
-from pyrunc.image import attributes, users
+from pyrunc.image import attributes, beginnings, users
 from pyrunc.image.apply import Applier, Warn
 from pyrunc.image.folders import remove
 from pyrunc.image.source import Image, open_source
@@ -56,7 +56,9 @@ def make(
     try:
         workplace = make_workplace(bundle)
         try:
-            fill(workplace, image, rootless, warn_once(warn), maps)
+            warn = warn_once(warn)
+            fill(workplace, image, rootless, warn, maps)
+            beginnings.write(workplace, source, platform or "", image.config.diff_ids, warn)
             publish(workplace, bundle)
         except BaseException:
             discard(workplace)
@@ -164,6 +166,7 @@ def publish(workplace: str, bundle: str) -> None:
         refuse_existing(bundle)
         os.chmod(bundle, 0o700)
         # config.json last, because whoever sees it takes the bundle for whole.
+        os.rename(os.path.join(workplace, beginnings.NAME), os.path.join(bundle, beginnings.NAME))
         os.rename(os.path.join(workplace, "rootfs"), os.path.join(bundle, "rootfs"))
         os.rename(os.path.join(workplace, "config.json"), os.path.join(bundle, "config.json"))
         os.rmdir(workplace)

@@ -19,7 +19,12 @@ COMMAND = Command(
     maximum=1,
     flags=(
         ("name", TEXT, "what the store calls it (default: as the source does)"),
-        PLATFORM, ALL, STORE, JSON, QUIET, *ACCESS,
+        PLATFORM,
+        ALL,
+        STORE,
+        JSON,
+        QUIET,
+        *ACCESS,
     ),
     details=PLACES + "\nA NAME alone is one in a registry here. What is in the store already is not fetched again.\n",
 )

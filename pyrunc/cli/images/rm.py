@@ -16,7 +16,7 @@ COMMAND = Command(
     "<name> ...",
     minimum=1,
     flags=(STORE,),
-    details="\nThe bytes stay until \"pyrunc image gc\".\n",
+    details='\nThe bytes stay until "pyrunc image gc".\n',
 )
 
 

@@ -50,7 +50,7 @@ def test_a_bundle(layout: Layout, bundle: Path) -> None:
 
     document = json.loads((bundle / "config.json").read_text())
     process = document["process"]
-    assert sorted(path.name for path in bundle.iterdir()) == ["config.json", "rootfs"]
+    assert sorted(path.name for path in bundle.iterdir()) == ["config.json", "pyrunc.image.json", "rootfs"]
     assert stat.S_IMODE(bundle.stat().st_mode) == 0o700
     assert tree(bundle) == NAMES
     assert (process["user"]["uid"], process["user"]["gid"]) == (5, 6)
@@ -108,7 +108,7 @@ def test_an_existing_folder_becomes_the_bundle(layout: Layout, bundle: Path) -> 
 
     unpack(f"oci:{layout.write()}", str(bundle))
 
-    assert sorted(path.name for path in bundle.iterdir()) == ["config.json", "mine", "rootfs"]
+    assert sorted(path.name for path in bundle.iterdir()) == ["config.json", "mine", "pyrunc.image.json", "rootfs"]
     assert stat.S_IMODE(bundle.stat().st_mode) == 0o700
 
 

@@ -1,0 +1,104 @@
+"""Where a bundle began: the image that it was unpacked from and the inventory of its root file system at that time, in
+`pyrunc.image.json` beside the root file system. So nothing of the image is read again to tell what has changed.
+
+The owners in it are those in the container. Must never be needed to run the bundle.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from typing import Any
+
+from pyrunc.image import inventory
+from pyrunc.image.inventory import Inventory, Owner, Warn
+from pyrunc.specs.errors import Failure, Invalid
+
+NAME = "pyrunc.image.json"
+VERSION = 1
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+class Beginning:
+    __slots__ = ("diff_ids", "files", "platform", "source")
+
+    def __init__(self, source: str, platform: str, diff_ids: list[str], files: Inventory) -> None:
+        self.source = source
+        self.platform = platform
+        self.diff_ids = diff_ids
+        self.files = files
+
+
+def write(bundle: str, source: str, platform: str, diff_ids: Iterable[str], warn: Warn) -> None:
+    """Notes how the folder BUNDLE is now, in which `rootfs` has just been unpacked from SOURCE."""
+    document = {
+        "version": VERSION,
+        "source": _absolute(source),
+        "platform": platform,
+        "diffIDs": list(diff_ids),
+        "files": inventory.dump(take(bundle, warn)),
+    }
+    path = os.path.join(bundle, NAME)
+    with open(path + ".new", "w", encoding="ascii") as file:
+        json.dump(document, file, separators=(",", ":"))
+    os.rename(path + ".new", path)
+
+
+def read(bundle: str) -> Beginning | None:
+    """What is noted beside BUNDLE; None where it was another tool that unpacked it."""
+    path = os.path.join(bundle, NAME)
+    try:
+        with open(path, "rb") as file:
+            document = json.loads(file.read())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise Failure(f"read {path}", number=error.errno or 0) from error
+    except ValueError:
+        raise Invalid(f"{path} is damaged") from None
+    if not isinstance(document, dict) or document.get("version") != VERSION:
+        raise Invalid(f"{path} is not of version {VERSION}")
+    source, platform, ids = (document.get(key) for key in ("source", "platform", "diffIDs"))
+    if not (isinstance(source, str) and isinstance(platform, str) and isinstance(ids, list)):
+        raise Invalid(f"{path} is damaged")
+    return Beginning(source, platform, ids, inventory.load(document.get("files")))
+
+
+def take(bundle: str, warn: Warn) -> Inventory:
+    """The inventory of BUNDLE's root file system as it is now."""
+    root = open_rootfs(bundle)
+    try:
+        return inventory.take(root, warn, owners(bundle))
+    finally:
+        os.close(root)
+
+
+def open_rootfs(bundle: str) -> int:
+    path = os.path.join(bundle, "rootfs")
+    try:
+        return os.open(path, FOLDER | os.O_NOFOLLOW)
+    except OSError as error:
+        raise Failure(f"read the bundle {bundle}", number=error.errno or 0, detail="it has no folder rootfs") from error
+
+
+def owners(bundle: str) -> Owner:
+    """How ids of files become those in the container.
+
+    A bundle made with --rootless has all files of one user, who is root in there: who is somebody else stands in
+    attributes. In any other the ids are real, in the namespace that we are in.
+    """
+    info = os.stat(os.path.join(bundle, "rootfs"))
+    if os.geteuid() == 0:
+        return lambda uid, gid: (uid, gid)
+    return lambda uid, gid: (0 if uid == info.st_uid else uid, 0 if gid == info.st_gid else gid)
+
+
+def _absolute(source: str) -> str:
+    """SOURCE with a path that means the same from every folder."""
+    from pyrunc.image.reference import FILES, parse_place
+
+    place: Any = parse_place(source)
+    if place.transport in FILES:
+        place.path = os.path.abspath(place.path)
+    return str(place)
