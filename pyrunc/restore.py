@@ -121,6 +121,7 @@ class Restoration(Creation):
             "setup-namespaces": self._run_hooks,
             "post-restore": self._take_over,
             "orphan-pts-master": self._take_console,
+            "pre-resume": self._check,
         }
         try:
             worker.converse(self.worker, request, handlers, self._end_stuck)
@@ -174,6 +175,16 @@ class Restoration(Creation):
         self.restored = self.record.pid = pid
         self.record.start = start_time(pid) or 0
         self.folder.write_record(self.record)
+
+    def _check(self, pid: int, fd: int) -> None:
+        """The processes have all that they are going to have, and have not done anything yet."""
+        from pyrunc.restored import check_restored
+
+        try:
+            check_restored(self.bundle.spec, self.restored)
+        except BaseException:
+            posix.kill(self.restored, 9)  # CRIU would let it go on all the same
+            raise
 
     def _take_console(self, pid: int, fd: int) -> None:
         from pyrunc.console import hand_on

@@ -87,7 +87,12 @@ def converse(
     while True:
         while idle is not None and not select.select([link], [], [], IDLE)[0]:
             idle()
-        response, fd = _receive(link)
+        try:
+            response, fd = _receive(link)
+        except PyruncError:
+            if failed is not None:  # it has ended over what we refused
+                raise failed from None
+            raise
         if response["type"] != rpc.NOTIFY:
             break
         try:
