@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import stat
 
 from pyrunc.bundle import read_config
 from pyrunc.sandbox.compile.create import Request, compile_create
@@ -93,6 +94,24 @@ def open_folder(path: str) -> int:
         raise Failure(f"open the folder {path}", number=error.errno or 0) from None
 
 
+def clear(folder: int, path: str, log: str) -> None:
+    """Takes away what an earlier call has left under the name of the log, and refuses files that are not files of this
+    folder alone: CRIU writes with our rights, and by links of whoever the folder belongs to, anywhere."""
+    try:
+        os.unlink(log, dir_fd=folder)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise Failure(f"remove {path}/{log}", number=error.errno or 0) from None
+    for name in os.listdir(folder):
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        if name.endswith((".img", ".json")) and not (stat.S_ISREG(found.st_mode) and found.st_nlink == 1):
+            raise Failure(
+                f"write {path}/{name}", detail="it is a link, or no file",
+                hint="checkpoints go to a folder into which nobody else writes",
+            )  # fmt: skip
+
+
 def criu_config(annotations: Mapping[str, str]) -> str | None:
     """CRIU's configuration file for this container."""
     return config_file(annotations, CONFIG_ANNOTATION not in annotations and os.path.exists(OWN_CONFIG))
@@ -129,6 +148,9 @@ def _dump(record: Record, spec: Spec, folder: str, options: CriuOptions) -> None
         if options.work:
             make_folders(options.work)
             work = open_folder(options.work)
+        clear(images, options.images, DUMP_LOG)
+        if work >= 0:
+            clear(work, options.work, DUMP_LOG)
         if not options.pre_dump:
             _write_descriptors(images, record.pid)
         request = dump_request(

@@ -11,8 +11,8 @@ import json
 import os
 import posix
 
-from pyrunc.bundle import load_bundle
-from pyrunc.checkpoint import DESCRIPTORS, criu_config, make_folders, open_folder
+from pyrunc.bundle import load_bundle, read_document
+from pyrunc.checkpoint import DESCRIPTORS, clear, criu_config, make_folders, open_folder
 from pyrunc.lifecycle import Creation
 from pyrunc.pid_file import write_pid_file
 from pyrunc.sandbox.compile.process import DEFAULT_PATH
@@ -112,6 +112,7 @@ class Restoration(Creation):
         names += [(name, number) for number, name in enumerate(self.streams) if name.startswith("pipe:")]
         images = self._open_for_criu(self.criu.images)
         work = self._open_for_criu(self.criu.work) if self.criu.work else -1
+        clear(work if work >= 0 else images, self.criu.work or self.criu.images, RESTORE_LOG)
         request = restore_request(
             self.criu, root=f"{self.folder.path}/{ROOT}", images=images, work=work,
             config=criu_config(spec.annotations), mounts=self._mounts(), inherited=names, spec=spec,
@@ -203,13 +204,11 @@ class Restoration(Creation):
 
 def _read_descriptors(path: str) -> list[str]:
     try:
-        with open(f"{path}/{DESCRIPTORS}", encoding="utf-8") as file:
-            value = json.load(file)
-    except OSError as error:
-        raise Failure(
-            f"open {path}/{DESCRIPTORS}", number=error.errno or 0, hint="is this a folder that `checkpoint` has made?"
-        ) from None
-    except ValueError as error:
+        value = json.loads(read_document(f"{path}/{DESCRIPTORS}"))
+    except Failure as failure:
+        failure.hint = "is this a folder that `checkpoint` has made?"
+        raise
+    except (ValueError, RecursionError) as error:
         raise PyruncError(f"{path}/{DESCRIPTORS} is no JSON: {error}") from None
     if not isinstance(value, list) or len(value) > 3 or not all(isinstance(item, str) for item in value):
         raise PyruncError(f"{path}/{DESCRIPTORS} is not a list of three texts")
