@@ -37,10 +37,10 @@ class Trace:
     def init(self, end: int) -> None:
         """init has done what stands before operation `end`."""
         for operation in self.plan.init[self.told : end]:
-            if operation.name != "sync":
-                self.say(f"init: {describe(operation)}")
             for words in ALIASES.get(operation.name, ()):
                 self.say(words)
+            if operation.name != "sync":
+                self.say(f"init: {describe(operation)}")
             if operation.name == "cpu_affinity" and operation.values[0]:
                 self.say(f"nsexec: affinity: {int.from_bytes(operation.values[0], 'little'):#x}")  # type: ignore[arg-type]
         self.told = max(self.told, end)

@@ -37,7 +37,7 @@ def works(pyrunc: Path, tmp_path: Path) -> Start:
         pytest.skip("strace is missing")
     version = runpy.run_path(str(Path(__file__).parents[2] / "pyrunc/version.py"))["VERSION"]
     assert run(pyrunc, "--version").startswith(f"pyrunc version {version}\n")
-    assert run(pyrunc, "--root", tmp_path / "none", "list", "--quiet", cwd="/") == ""
+    assert run(pyrunc, "--root", tmp_path, "list", "--quiet", cwd="/") == ""
     assert '"ociVersionMin"' in run(pyrunc, "features", cwd="/", env={})
     trace = subprocess.run(
         ["strace", "-e", "trace=execve", "-s", "4096", pyrunc, "help"], capture_output=True, text=True

@@ -25,5 +25,6 @@ def test_order() -> None:
     assert "init: closing the pipe to signal completion" not in said
 
     trace.init(len(plan.init))
-    assert said[-2:] == ["init: closing the pipe to signal completion", "setns_init: about to exec"]
+    assert said[-3:-1] == ["init: closing the pipe to signal completion", "setns_init: about to exec"]
+    assert said[-1].startswith("init: run true")
     assert said.count("nsexec container setup") == 1
