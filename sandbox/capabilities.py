@@ -55,7 +55,7 @@ def masks(
     ambient = mask(capabilities.ambient)
     warnings = []
     if unknown:
-        warnings.append(f"ignoring unknown or unavailable capabilities: {', '.join(unknown)}")
+        warnings.append(f"ignoring unknown or unavailable capabilities: [{' '.join(unknown)}]")
     for name, bits, allowed, why in (
         ("effective", effective, permitted, "permitted"),
         ("inheritable", inheritable, bounding, "bounding"),

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from pyrunc.specs.image import decode_manifest as decode_manifest
     from pyrunc.specs.rules import check as check
     from pyrunc.specs.rules import problems as problems
-    from pyrunc.specs.rules import warnings as warnings
     from pyrunc.specs.runtime import VERSION as VERSION
     from pyrunc.specs.runtime import decode_spec as decode_spec
     from pyrunc.specs.state import State as State
@@ -28,7 +27,7 @@ MODULES = {
     "default": ("default_spec",),
     "errors": ("Failure", "Invalid", "PyruncError"),
     "image": ("decode_image_config", "decode_index", "decode_manifest"),
-    "rules": ("check", "problems", "warnings"),
+    "rules": ("check", "problems"),
     "runtime": ("VERSION", "decode_spec"),
     "state": ("State",),
 }

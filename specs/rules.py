@@ -58,26 +58,6 @@ def problems(spec: Spec) -> list[Invalid]:
     return list(every_problem(spec))
 
 
-def warnings(spec: Spec) -> list[str]:
-    """What a person should know although the container can run."""
-    found = [
-        f"{mount.pointer}: relative destination path is **deprecated**, using it as relative to /"
-        for mount in spec.mounts
-        if mount.destination[:1] != "/"
-    ]
-    sets = spec.process and spec.process.capabilities
-    if sets:
-        wanted = sets.bounding + sets.effective + sets.inheritable + sets.permitted + sets.ambient
-        unknown = sorted({name for name in wanted if name not in CAPABILITIES})
-        if unknown:
-            found.append(f"ignoring unknown or unavailable capabilities: [{' '.join(unknown)}]")
-    resources = spec.linux.resources
-    memory = resources and resources.memory
-    if memory and (memory.kernel is not None or memory.kernel_tcp is not None):
-        found.append(f"{memory.pointer}: kernel memory limits are obsolete and ignored")
-    return found
-
-
 def every_problem(spec: Spec) -> Iterator[Invalid]:
     if spec.process is None:
         yield Invalid("process property must not be empty", "process", clause="config.md#process")

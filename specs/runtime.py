@@ -59,11 +59,6 @@ def decode_process(data: bytes) -> Process:
     return Process(Node(decode(data)))
 
 
-def decode_resources(data: bytes) -> Resources:
-    """The document of `update --resources`."""
-    return Resources(Node(decode(data)))
-
-
 class Spec:
     __slots__ = (
         "annotations", "domainname", "hooks", "hostname", "linux", "mounts", "oci_version", "pointer", "process",

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from pyrunc.cli.options import Flag
 
 HELP_FLAG: Flag = ("help, h", SWITCH, "show help")
-HELP = Command("help", "show the help of pyrunc or of one command", "[command]")
 # A flag's values where its sentence names them: `form of errors: "text" or "json" (default: "text")`.
 ALTERNATIVES = re.compile(r'"(\w+)"')
 

@@ -159,16 +159,6 @@ def _try_thaw(freezer: tuple[str, str]) -> None:
         pass  # it has gone
 
 
-def oom_kills(folder: str) -> int:
-    """How many processes of the memory cgroup the kernel has killed for want of memory (v2: memory.events, v1:
-    memory.oom_control); 0 when it cannot be told."""
-    text = read(f"{folder}/memory.events") or read(f"{folder}/memory.oom_control") or ""
-    for line in text.split("\n"):
-        if line.startswith("oom_kill "):
-            return int(line.split()[1])
-    return 0
-
-
 # -- removing ---------------------------------------------------------------------------------------------------------
 
 

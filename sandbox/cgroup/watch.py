@@ -36,11 +36,6 @@ class Watch:
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
-    @property
-    def sees_memory(self) -> bool:
-        """Whether the container has a cgroup that tells of kills at all."""
-        return self._events >= 0 or self._notifier >= 0
-
     def wait(self, seconds: float) -> tuple[int, bool]:
         """(times that memory ran out since the last call, whether the container's processes or its cgroup have
         gone)."""

@@ -108,6 +108,8 @@ def mounts(plan: Plan, spec: Spec, facts: Facts, rootfs: str, flags: int) -> lis
     for index, mount in enumerate(spec.mounts):
         options = Options(mount)
         target = inside(rootfs, normal(mount.destination))
+        if mount.destination[:1] != "/":
+            plan.warnings.append(f"mount destination {mount.destination} is not absolute: it is taken from the root")
         if mount.type in ("cgroup", "cgroup2") and not is_bind(mount):
             from pyrunc.sandbox.compile.cgroup_mount import cgroup_mount
 

@@ -248,8 +248,3 @@ def newest_call(seccomp: Seccomp, architecture: int) -> int:
 def check(result: int, operation: str, pointer: str) -> None:
     if result < 0:
         raise Failure(operation, pointer, -result)
-
-
-def library_version() -> str:
-    version = lib.seccomp_version()
-    return f"{version.major}.{version.minor}.{version.micro}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -10,8 +9,8 @@ import pytest
 from pyrunc.specs.decode import Node
 from pyrunc.specs.default import default_spec
 from pyrunc.specs.errors import Invalid
-from pyrunc.specs.rules import check, check_process, check_update, is_semver, problems, warnings
-from pyrunc.specs.runtime import Process, decode_resources
+from pyrunc.specs.rules import check, check_process, check_update, is_semver, problems
+from pyrunc.specs.runtime import Process, Resources
 from pyrunc.specs.section_rules import with_dots
 from tests.specs.documents import changed, complaints, example, small, spec_of, whole
 
@@ -336,21 +335,6 @@ def test_a_process_of_its_own() -> None:
 
 def test_an_update_keeps_what_it_does_not_say() -> None:
     """In `update` a swap limit without a memory limit is fine, for there may be one; a wrong value stays wrong."""
-    check_update(decode_resources(json.dumps({"memory": {"swap": 100}}).encode()))
+    check_update(Resources(Node({"memory": {"swap": 100}})))
     with pytest.raises(Invalid, match="idle"):
-        check_update(decode_resources(b'{"cpu":{"idle":7}}'))
-
-
-def test_warnings() -> None:
-    """What is tolerated is said: relative destinations, capabilities that nobody knows, kernel memory."""
-    document = changed(small(), "mounts", [{"destination": "data", "type": "tmpfs"}])
-    document = changed(document, "process/capabilities", {"bounding": ["CAP_KILL", "CAP_FLY"], "ambient": ["CAP_FLY"]})
-    document = changed(document, "linux/resources/memory", {"kernel": 1})
-
-    assert complaints(document) == []
-    assert warnings(spec_of(document)) == [
-        "mounts[0]: relative destination path is **deprecated**, using it as relative to /",
-        "ignoring unknown or unavailable capabilities: [CAP_FLY]",
-        "linux.resources.memory: kernel memory limits are obsolete and ignored",
-    ]
-    assert warnings(spec_of(small())) == []
+        check_update(Resources(Node({"cpu": {"idle": 7}})))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 
@@ -127,21 +126,6 @@ def test_remove_says_why_not(make: Make, spawn: Spawn, monkeypatch: pytest.Monke
 
     with pytest.raises(Failure, match=r"EBUSY.*1 process\(es\) are still in it"):
         control.remove(plan.folders)
-
-
-def test_oom_kills(make: Make, spawn: Spawn) -> None:
-    """A process that the kernel killed for want of memory is counted."""
-    try:
-        plan = make(resources(memory={"limit": 16 << 20, "swap": 16 << 20}))
-    except (Failure, OSError) as error:
-        pytest.skip(f"needs the memory controller: {error}")
-    memory = next(
-        path for path in plan.folders if control.oom_kills(path) == 0 and os.path.exists(f"{path}/memory.stat")
-    )
-    child = spawn(plan, f"exec {sys.executable} -c 'bytearray(200000000)'")
-
-    assert child.wait(30) == -signal.SIGKILL
-    assert control.oom_kills(memory) == 1
 
 
 def test_limits_hold(make: Make, spawn: Spawn) -> None:
