@@ -1,8 +1,9 @@
 """Runs the hooks that belong to the host side: prestart, createRuntime, poststart, poststop (config.md "POSIX-platform
 Hooks").
 
-In listed order, the state on standard input, the environment only as given, each with its timeout. A hook that fails
-ends the list with a Failure; whether that ends the container is the caller's to decide.
+In listed order, the state on standard input, the environment only as given, each with its timeout, in the bundle's
+folder: scripts that were written for runc and crun name files of it. A hook that fails ends the list with a Failure;
+whether that ends the container is the caller's to decide.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import select
 import time
 
 from pyrunc.record import state_json
+from pyrunc.spawn import spawn_in
 from pyrunc.specs.errors import Failure
 
 TYPE_CHECKING = False
@@ -43,7 +45,7 @@ def run_every_hook(kind: str, hooks: Iterable[Hook], record: Record, status: str
 def _failures(kind: str, hooks: Iterable[Hook], record: Record, status: str) -> Iterator[Failure]:
     state = state_json(record, status, indent="").encode("utf-8", "surrogateescape")
     for index, hook in enumerate(hooks):
-        problem = _run(hook, state, _files(record))
+        problem = _run(hook, record.bundle, state, _files(record))
         if problem:
             what = f"error running {kind} hook #{index}: {problem}"
             yield Failure(f"run {kind} hook {hook.path}", f"hooks.{kind}[{index}]", detail=what)
@@ -76,7 +78,7 @@ def _files(record: Record) -> list[tuple[int, str]]:
     return [(fd, path if path.startswith("/") else f"{record.bundle}/{path}") for fd, path in paths if path]
 
 
-def _run(hook: Hook, state: bytes, files: list[tuple[int, str]]) -> str:
+def _run(hook: Hook, folder: str, state: bytes, files: list[tuple[int, str]]) -> str:
     """Runs one hook; returns what was wrong with it, "" when nothing was."""
     stdin_read, stdin_write = posix.pipe2(posix.O_CLOEXEC)
     out_read, out_write = posix.pipe2(posix.O_CLOEXEC)
@@ -90,9 +92,7 @@ def _run(hook: Hook, state: bytes, files: list[tuple[int, str]]) -> str:
     env = dict(item.split("=", 1) for item in hook.env or () if "=" in item)
     pid = 0
     try:
-        pid = posix.posix_spawn(
-            hook.path, list(hook.args) or [hook.path], env, file_actions=actions, setsigmask=(), setsigdef=RESET_SIGNALS
-        )
+        pid = spawn_in(folder, hook.path, list(hook.args) or [hook.path], env, actions, RESET_SIGNALS)
     except OSError as error:
         return f"fork/exec {hook.path}: {posix.strerror(error.errno or 0).lower()}"
     finally:

@@ -316,3 +316,34 @@ def test_output_of_hooks(bundle: Bundle) -> None:
     box.config["hooks"] = {kind: [hook("echo noise")] for kind in KINDS if kind != "startContainer"}
 
     assert box.run().out == "program\n" or box.runtime.kind == "crun"
+
+
+@pytest.mark.parametrize("kind", ["prestart", "createRuntime", "poststart", "poststop"])
+@pytest.mark.unlike("runc", "runs poststop hooks where `delete` was called")
+@pytest.mark.unlike("crun", "runs those of start and delete where these were called")
+def test_works_in_the_bundle(bundle: Bundle, kind: str) -> None:
+    """Hooks of the host work in the bundle's folder, and files of it have short names."""
+    box = bundle().sh("sleep 1000")
+    box.config["hooks"] = {kind: [hook("pwd > told")]}
+
+    assert box.create().ok
+    assert box.start().ok
+    assert box.delete("--force").ok
+
+    assert (box.folder / "told").read_text() == f"{box.folder}\n"
+
+
+@pytest.mark.only("pyrunc")
+def test_poststop_without_a_bundle(bundle: Bundle) -> None:
+    """A bundle that has gone by then keeps no poststop hook from running."""
+    box = bundle().sh("sleep 1000")
+    told = box.folder.parent / f"{box.id}-told"
+    box.config["hooks"] = {"poststop": [hook(f"echo ran > {told}")]}
+    assert box.run_detached().ok
+    gone = box.folder.rename(box.folder.parent / f"{box.id}-gone")
+
+    assert box.delete("--force").ok
+
+    gone.rename(box.folder)
+    assert told.read_text() == "ran\n"
+    told.unlink()
