@@ -18,6 +18,11 @@ def open_in_root(root: int, path: bytes, flags: int) -> int:
     return _checked(lib.path_open(root, _text(path), flags), path)
 
 
+def open_nolinks(root: int, path: bytes, flags: int) -> int:
+    """Opens PATH; any symbolic link in it is ELOOP."""
+    return _checked(lib.path_open_nolinks(root, _text(path), flags), path)
+
+
 def parent(root: int, path: bytes) -> tuple[int, bytes]:
     """The folder that holds the last component of PATH, and that component, which is not followed."""
     last = ffi.new("char[256]")
@@ -28,6 +33,11 @@ def parent(root: int, path: bytes) -> tuple[int, bytes]:
 def make_folders(root: int, path: bytes, mode: int) -> int:
     """Opens folder PATH (O_PATH) and makes with MODE, less the umask, what is missing of it."""
     return _checked(lib.path_make_folders(root, _text(path), mode), path)
+
+
+def make_file(root: int, path: bytes, mode: int) -> int:
+    """Opens PATH (O_PATH); makes its folders and an empty file when it is missing."""
+    return _checked(lib.path_make_file(root, _text(path), mode), path)
 
 
 def _text(path: bytes) -> bytes:

@@ -51,6 +51,14 @@ def test_nothing_leads_out(root: int, path: bytes) -> None:
         files.open_in_root(root, path, os.O_RDONLY)
 
 
+def test_without_links(root: int) -> None:
+    """Where no link is to be followed, one is an error."""
+    assert content(files.open_nolinks(root, b"a/b/f", os.O_RDONLY)) == "inside"
+    with pytest.raises(OSError) as caught:
+        files.open_nolinks(root, b"abs/f", os.O_RDONLY)
+    assert caught.value.errno == errno.ELOOP
+
+
 @pytest.mark.parametrize(
     ("path", "above", "last"),
     [(b"abs/f", "a/b", b"f"), (b"a/b/missing", "a/b", b"missing"), (b"abs", ".", b"abs"), (b"a/b/", "a", b"b")],
@@ -72,12 +80,14 @@ def test_the_root_has_no_parent(root: int, path: bytes) -> None:
     assert caught.value.errno in (errno.EINVAL, errno.ENOENT)
 
 
-def test_making_folders(root: int, tree: Path) -> None:
+def test_making_folders_and_files(root: int, tree: Path) -> None:
     """What is missing is made, through links that lead nowhere yet too, and never outside."""
     os.close(files.make_folders(root, b"n/e/w", 0o700))
     os.close(files.make_folders(root, b"dangling", 0o755))
+    os.close(files.make_file(root, b"../../m/file", 0o600))
 
     assert (tree / "n" / "e" / "w").is_dir() and (tree / "x" / "y").is_dir()
+    assert (tree / "m" / "file").read_bytes() == b""
     assert sorted(path.name for path in tree.parent.iterdir()) == ["root", "secret"]
 
 
@@ -93,8 +103,10 @@ def test_what_comes_back_is_closed_on_exec(root: int) -> None:
     "call",
     [
         lambda root: files.open_in_root(root, b"a\0b", os.O_RDONLY),
+        lambda root: files.open_nolinks(root, b"a\0b", os.O_RDONLY),
         lambda root: files.parent(root, b"a\0b"),
         lambda root: files.make_folders(root, b"a\0b", 0o755),
+        lambda root: files.make_file(root, b"a\0b", 0o755),
     ],
 )
 def test_a_nul_is_not_the_end_of_a_name(root: int, call: Callable[[int], object]) -> None:
