@@ -24,15 +24,17 @@ Same = Callable[[bytes], bool]  # whether the file at a path has the contents th
 
 
 class Changes:
-    """Paths: `added` and `modified` are in the layer, `removed` are whited out, `opaque` folders hide all they had."""
+    """Paths: `added` and `modified` are in the layer, `removed` are whited out, `opaque` folders hide all they had:
+    what of them has gone is in `gone`."""
 
-    __slots__ = ("added", "modified", "opaque", "removed")
+    __slots__ = ("added", "gone", "modified", "opaque", "removed")
 
     def __init__(self) -> None:
         self.added: set[bytes] = set()
         self.modified: set[bytes] = set()
         self.removed: set[bytes] = set()
         self.opaque: set[bytes] = set()
+        self.gone: set[bytes] = set()
 
     def __bool__(self) -> bool:
         return bool(self.added or self.modified or self.removed or self.opaque)
@@ -98,43 +100,52 @@ def _find_opaque(old: Inventory, new: Inventory, changes: Changes) -> None:
     for above in candidates:
         changes.opaque.add(above)
         changes.removed -= gone[above]
+        changes.gone |= gone[above]
 
 
-def layer(root: int, new: Inventory, changes: Changes, clamp: int | None = None) -> Iterator[bytes]:
-    """The archive of CHANGES to the folder ROOT (an fd). No time in it is later than CLAMP (seconds)."""
-    names = changes.written()
-    for path in changes.written() | changes.removed:
+def layer(
+    root: int,
+    new: Inventory,
+    changes: Changes,
+    clamp: int | None = None,
+    name: Callable[[bytes], bytes] = lambda path: path,
+) -> Iterator[bytes]:
+    """The archive of CHANGES to the folder ROOT (an fd). No time in it is later than CLAMP (seconds). NAME says what a
+    path is called in the archive."""
+    paths = changes.written() | changes.opaque
+    for path in changes.written() | changes.removed | changes.opaque:
         while path := parent(path):
-            names.add(path)
-    for path in changes.opaque:
-        names.add(path)
-        while path := parent(path):
-            names.add(path)
-    entries = sorted([(path, b"") for path in names] + list(_whiteouts(changes)))
+            paths.add(path)
     written: dict[bytes, bytes] = {}
-    for path, whiteout in entries:
+    for path, whiteout in sorted([(path, b"") for path in paths] + list(_whiteouts(changes, name))):
         if whiteout:
             yield from member(entry(whiteout, REGULAR, 0o600))
             continue
-        record = new[path]
-        if any(part.startswith(WHITEOUT) for part in path.split(b"/")):
+        record, called = new[path], name(path)
+        if any(part.startswith(WHITEOUT) for part in called.split(b"/")):
             raise Invalid(f"{shown(path)} would be taken for a whiteout", hint="rename it, or mask it by --mask-path")
-        item = of_record(path, record, clamp)
+        item = of_record(called, record, clamp)
         if record.first and record.first in written:
             item.type, item.link, item.size, item.xattrs = LINK, written[record.first], 0, {}
         elif record.first:
-            written[record.first] = path
+            written[record.first] = called
         yield from member(item, contents(root, path, record) if item.type == REGULAR else ())
     yield END
 
 
-def _whiteouts(changes: Changes) -> Iterator[tuple[bytes, bytes]]:
-    """Where they belong among the sorted paths, and their names: before anything else of their folder."""
+def _whiteouts(changes: Changes, name: Callable[[bytes], bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """Where they belong among the sorted paths, and their names."""
     for path in changes.removed:
-        above, _, name = path.rpartition(b"/")
-        yield path, (above + b"/" if above else b"") + WHITEOUT + name
+        yield path, whiteout(name(path))
     for path in changes.opaque:
-        yield path + b"/" if path else b"", (path + b"/" if path else b"") + OPAQUE
+        called = name(path)
+        yield path + b"/" if path else b"", (called + b"/" if called else b"") + OPAQUE
+
+
+def whiteout(path: bytes) -> bytes:
+    """The name that says that nothing is at PATH."""
+    above, _, name = path.rpartition(b"/")
+    return (above + b"/" if above else b"") + WHITEOUT + name
 
 
 def of_record(path: bytes, record: Record, clamp: int | None) -> Entry:

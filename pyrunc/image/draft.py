@@ -62,6 +62,11 @@ class Draft:
     def changed(self) -> bool:
         return (_text(self.config), _text(self.manifest)) != self.before
 
+    def layers(self) -> list[tuple[Descriptor, str]]:
+        """Every layer and its diff_id."""
+        layers = decode_manifest(_text(self.manifest)).layers
+        return list(zip(layers, self.diff_ids, strict=True))
+
     def compression(self, wanted: str) -> str:
         """WANTED, or that of the uppermost layer for `auto`."""
         if wanted == "auto":

@@ -89,6 +89,15 @@ def take(root: int, warn: Warn, owner: Owner = lambda uid, gid: (uid, gid)) -> I
     return {path: found[path] for path in sorted(found)}
 
 
+def single(folder: int, name: bytes, owner: Owner) -> Inventory:
+    """The inventory of one file, NAME in FOLDER (an fd), and nothing else."""
+    info = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    link = os.readlink(name, dir_fd=folder) if stat.S_ISLNK(info.st_mode) else b""
+    if stat.S_ISSOCK(info.st_mode):
+        raise Invalid(f"{os.fsdecode(name)!r} is a socket, which no image can hold")
+    return {name: _record(info, link, b"/proc/self/fd/%d/%s" % (folder, name), owner)}
+
+
 def _walk(folder: int, above: bytes, depth: int, warn: Warn, owner: Owner) -> Iterator[tuple[bytes, Record]]:
     if depth > LIMIT_DEPTH:
         raise Invalid(f"{shown(above)} is more than {LIMIT_DEPTH} folders deep")

@@ -7,16 +7,23 @@ Must never write to the bundle, except for what is noted of it when that is aske
 
 from __future__ import annotations
 
+import io
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import partial
+from typing import IO, Any
 
 from pyrunc.image import beginnings, inventory
+from pyrunc.image.apply import Applier
 from pyrunc.image.beginnings import Beginning
 from pyrunc.image.changes import Changes, compare, layer
 from pyrunc.image.draft import Draft, epoch, open_draft
 from pyrunc.image.inventory import Inventory, Warn
+from pyrunc.image.source import Layer
+from pyrunc.image.stream import contents
+from pyrunc.image.tarread import Reader
 from pyrunc.sandbox import files
 from pyrunc.specs.errors import Invalid
 from pyrunc.specs.image import Descriptor
@@ -76,12 +83,10 @@ def repack(
     draft = open_draft(source, platform or (beginning.platform if beginning else ""), store=store)
     root = beginnings.open_rootfs(bundle)
     try:
-        if beginning and beginning.diff_ids != draft.diff_ids:
-            beginning = None  # the name means another image by now, or --base says another
         volumes = (draft.config.get("config") or {}).get("Volumes") or {} if mask_volumes else {}
         hidden = tuple(os.fsencode(path.strip("/")) for path in (*masks, *volumes) if path.strip("/"))
         new = inventory.take(root, warn, beginnings.owners(bundle))
-        changes = compare_bundle(root, new, beginning, source, platform, hidden)
+        changes = compare_bundle(root, new, beginning, draft, hidden)
         if changes:
             draft.add_layer(layer(root, new, changes, epoch()), compress)
             (history or History()).add(draft, "pyrunc image repack", layer=True)
@@ -95,9 +100,11 @@ def repack(
 
 
 def compare_bundle(
-    root: int, new: Inventory, beginning: Beginning | None, source: str, platform: str, masks: tuple[bytes, ...]
+    root: int, new: Inventory, beginning: Beginning | None, draft: Draft, masks: tuple[bytes, ...] = ()
 ) -> Changes:
-    """What has changed since BEGINNING; without one, in comparison with the image SOURCE."""
+    """What has changed since BEGINNING, which began as DRAFT; without one, in comparison with that image."""
+    if beginning and beginning.diff_ids != draft.diff_ids:
+        beginning = None  # the name means another image by now, or it is another
     if beginning:
         doubtful: set[bytes] = set()
 
@@ -108,27 +115,53 @@ def compare_bundle(
         changes = compare(beginning.files, new, note, masks)
         if not doubtful:
             return changes
-    with unpacked(source, platform) as handle:
+    with unpacked(draft) as handle:
         old = beginning.files if beginning else inventory.take(handle, lambda message: None)
         return compare(old, new, lambda path: same_contents(root, handle, path), masks)
 
 
 @contextmanager
-def unpacked(source: str, platform: str) -> Iterator[int]:
-    """The root file system of an image in a temporary folder."""
-    from pyrunc.image.bundle import discard, make
+def unpacked(draft: Draft) -> Iterator[int]:
+    """The root file system of an image as it was, in a temporary folder."""
+    from pyrunc.image.bundle import discard, is_rootless
 
     place = tempfile.mkdtemp(prefix="pyrunc-repack-")
     try:
-        bundle = os.path.join(place, "bundle")
-        make(source, bundle, platform or None, os.geteuid() != 0, lambda message: None)
-        root = beginnings.open_rootfs(bundle)
+        root = os.open(place, beginnings.FOLDER)
         try:
+            os.fchmod(root, 0o755)
+            applier = Applier(root, is_rootless(), lambda message: None)
+            for descriptor, diff_id in draft.layers():
+                made = Layer(descriptor.digest, descriptor.size, diff_id, partial(open_blob, draft, descriptor))
+                with closing(contents(made)) as pieces:
+                    applier.layer(Reader(pieces))
+            applier.finish()
             yield root
         finally:
             os.close(root)
     finally:
         discard(place)
+
+
+class Blob(io.RawIOBase):
+    """Pieces as a file."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self.pieces = pieces
+        self.rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        self.rest = self.rest or memoryview(next(self.pieces, b""))
+        size = min(len(buffer), len(self.rest))
+        buffer[:size], self.rest = self.rest[:size], self.rest[size:]
+        return size
+
+
+def open_blob(draft: Draft, descriptor: Descriptor) -> IO[bytes]:
+    return io.BufferedReader(Blob(draft.blob(descriptor)), PIECE)
 
 
 def same_contents(one: int, other: int, path: bytes) -> bool:

@@ -1,0 +1,60 @@
+"""What can be seen of changes: the history of an image, the differences between two images or in a bundle.
+
+Must never change what it looks at.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack, closing
+from typing import Any
+
+from pyrunc.image import beginnings, inventory
+from pyrunc.image.changes import Changes
+from pyrunc.image.draft import Draft, open_draft
+from pyrunc.image.inventory import Warn
+from pyrunc.image.repack import compare_bundle, unpacked
+from pyrunc.specs.errors import Invalid
+
+
+def history(draft: Draft) -> list[dict[str, Any]]:
+    """The steps of the history, each with the layer that it made; layers that no step speaks of come last."""
+    layers = [{"digest": layer["digest"], "size": layer["size"]} for layer in draft.manifest["layers"]]
+    steps: list[dict[str, Any]] = []
+    for entry in draft.config.get("history") or []:
+        step = {key: value for key, value in entry.items() if key != "empty_layer"}
+        if not entry.get("empty_layer") and layers:
+            step["layer"] = layers.pop(0)
+        steps.append(step)
+    return steps + [{"layer": layer} for layer in layers]
+
+
+def differences(
+    after: str, before: str = "", *, platform: str = "", store: str = "", warn: Warn = lambda message: None
+) -> list[tuple[str, str]]:
+    """(A, M or D; path) of what is other in AFTER, an image or a bundle, than in the image BEFORE; without one, than
+    in the image that the bundle AFTER was unpacked from."""
+    bundle = os.path.isdir(os.path.join(after, "rootfs"))
+    if not bundle and not before:
+        raise Invalid(f"{after} is no bundle, and alone there is nothing to compare it with")
+    with ExitStack() as stack:
+        beginning = beginnings.read(after) if bundle else None
+        source = before or (beginning.source if beginning else "")
+        if not source:
+            raise Invalid(f"{after} was unpacked by another tool", hint="name the image as well")
+        platform = platform or (beginning.platform if beginning else "")
+        base = stack.enter_context(closing(open_draft(source, platform, store=store)))
+        if bundle:
+            root = beginnings.open_rootfs(after)
+            stack.callback(os.close, root)
+            changes = compare_bundle(root, inventory.take(root, warn, beginnings.owners(after)), beginning, base)
+        else:
+            other = stack.enter_context(closing(open_draft(after, platform, store=store)))
+            new = stack.enter_context(unpacked(other))
+            changes = compare_bundle(new, inventory.take(new, warn), None, base)
+    return listed(changes)
+
+
+def listed(changes: Changes) -> list[tuple[str, str]]:
+    kinds = (("A", changes.added), ("M", changes.modified), ("D", changes.removed | changes.gone))
+    return sorted(((kind, "/" + os.fsdecode(path)) for kind, paths in kinds for path in paths), key=lambda row: row[1])
