@@ -179,7 +179,7 @@ WORDS: dict[str, Callable[[Fields], str]] = {
     "enable_controllers": lambda v: f"enable controllers {v['controllers']} in {v['path']}",
     "inherit_cpuset": lambda v: f"take over {v['file']} of the parent in {v['path']}",
     "write_either": lambda v: f"write {v['value']!r} to {v['path']}, or {v['other_value']!r} to {v['other']}",
-    "delegate": lambda v: f"delegate {v['path']} to user {v['uid']}",
+    "delegate": lambda v: f"delegate {v['path']} to user {v['uid']} group {v['gid']}",
     "open_cgroup": lambda v: f"open cgroup {v['path']} -> {v['cgroup']}",
     "open_namespace": lambda v: f"open {CLONE.get(v['flag'], v['flag'])} namespace {v['path']} -> {v['namespace']}",
     "map_namespace": lambda v: (

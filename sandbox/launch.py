@@ -208,8 +208,8 @@ class Launch:
     def _delegate(self, operation: Operation) -> None:
         from pyrunc.sandbox.cgroup.steps import delegate
 
-        uid, path = operation.values
-        delegate(path, uid)  # type: ignore[arg-type]
+        uid, gid, path = operation.values
+        delegate(path, uid, gid)  # type: ignore[arg-type]
 
     def _write_either(self, operation: Operation) -> None:
         from pyrunc.sandbox.cgroup.steps import write_either

@@ -127,7 +127,7 @@ HOST_OPERATIONS = {
     "inherit_cpuset": "s:path s:file",              # cgroup v1: takes the parent's value when empty
     "write": "s:path s:value",
     "write_either": "s:path s:value s:other s:other_value",     # the second where the first file does not exist
-    "delegate": "u:uid s:path",             # cgroup v2: this user may make cgroups below, and move processes there
+    "delegate": "u:uid u:gid s:path",       # cgroup v2: this user may make cgroups below, and move processes there
     "open_cgroup": "o:cgroup s:path",
     "open_namespace": "o:namespace u:flag s:path",  # checked to be of that type
     "map_namespace": "o:namespace s:uids s:gids",   # a user namespace with these maps, for id-mapped mounts

@@ -72,13 +72,14 @@ def write_either(first: str, value: str, other: str, other_value: str, pointer: 
         raise refusal(first, value, pointer, error) from None
 
 
-def delegate(folder: str, uid: int) -> None:
+def delegate(folder: str, uid: int, gid: int) -> None:
     """Lets a user make cgroups below the folder and move processes there. The files that set the folder's own limits
-    stay ours, so these hold whatever happens below."""
+    stay ours, so these hold whatever happens below. The group as well, because root of a user namespace, which `exec`
+    has become before it is cloned into the folder, has rights to a file only if both are mapped."""
     files = read("/sys/kernel/cgroup/delegate") or "cgroup.procs\ncgroup.subtree_control\ncgroup.threads"
     for path in [folder, *[f"{folder}/{name}" for name in files.split("\n")]]:
         try:
-            posix.chown(path, uid, -1)
+            posix.chown(path, uid, gid)
         except FileNotFoundError:
             pass  # of a controller that is not handed down to here
         except OSError as error:

@@ -11,10 +11,12 @@ from pyrunc.sandbox.plan import op
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pyrunc.sandbox.cgroup.layout import Hierarchy, Layout
     from pyrunc.sandbox.compile.mounts import Options
     from pyrunc.sandbox.plan import Plan
-    from pyrunc.specs.runtime import Mount, Spec
+    from pyrunc.specs.runtime import IDMapping, Mount, Spec
 
 RDONLY, NOSUID, NODEV, NOEXEC = 0x1, 0x2, 0x4, 0x8
 
@@ -35,25 +37,31 @@ def cgroup_mount(
         _legacy(plan, layout, mount, options, target, index, private, deferred, spec.linux.mount_label)
 
 
-def manager(spec: Spec) -> int:
-    """The host's uid of the process's user if a cgroup mount may be written; 0 if none may, or the host has no such
-    user: then there is nobody but root to manage cgroups."""
+def manager(spec: Spec) -> tuple[int, int]:
+    """The process's user and group as the host calls them, if a cgroup mount may be written; 0 if none may, or the host
+    has no such user: then there is nobody but root to manage cgroups."""
     from pyrunc.sandbox.compile.mounts import Options, is_bind
 
     found = [item for item in spec.mounts if item.type in ("cgroup", "cgroup2") and not is_bind(item)]
     if all(Options(item).set & RDONLY for item in found):
-        return 0
-    return host_uid(spec)
+        return 0, 0
+    return host_user(spec)
 
 
-def host_uid(spec: Spec) -> int:
-    """What the host calls the process's user; 0 as well when it knows no such user."""
-    uid = spec.process.user.uid if spec.process else 0
+def host_user(spec: Spec) -> tuple[int, int]:
+    """What the host calls the process's user and group; 0 as well for one that it does not know."""
+    if spec.process is None:
+        return 0, 0
+    user = spec.process.user
     if not any(item.type == "user" for item in spec.linux.namespaces):
-        return uid
-    for entry in spec.linux.uid_mappings:
-        if entry.container_id <= uid < entry.container_id + entry.size:
-            return entry.host_id + uid - entry.container_id
+        return user.uid, user.gid
+    return _outside(user.uid, spec.linux.uid_mappings), _outside(user.gid, spec.linux.gid_mappings)
+
+
+def _outside(number: int, mappings: Iterable[IDMapping]) -> int:
+    for entry in mappings:
+        if entry.container_id <= number < entry.container_id + entry.size:
+            return entry.host_id + number - entry.container_id
     return 0
 
 

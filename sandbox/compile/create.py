@@ -181,9 +181,9 @@ def delegate(plan: Plan, spec: Spec, folder: str) -> None:
         return
     from pyrunc.sandbox.compile.cgroup_mount import manager
 
-    uid = manager(spec)
+    uid, gid = manager(spec)
     if uid:
-        plan.host.append(host("delegate", "linux.namespaces", uid, folder))
+        plan.host.append(host("delegate", "linux.namespaces", uid, gid, folder))
 
 
 def isolate(plan: Plan, spec: Spec, facts: Facts, request: Request, flags: int) -> None:

@@ -7,7 +7,7 @@ own as `/NAME`: only so can it hand controllers down to groups of its own.
 
 from __future__ import annotations
 
-from pyrunc.sandbox.compile.cgroup_mount import host_uid
+from pyrunc.sandbox.compile.cgroup_mount import host_user
 from pyrunc.sandbox.plan import host
 from pyrunc.specs.errors import Failure, Invalid
 
@@ -36,9 +36,9 @@ def delegated_cgroup(plan: Plan, spec: Spec, facts: Facts, above: str | None) ->
     for part in name.split("/"):
         folder += f"/{part}"
         plan.host.append(host("make_cgroup", PLACE, folder, tolerate="exists_ok"))
-    uid = host_uid(spec)
+    uid, gid = host_user(spec)
     if uid and facts.euid == 0:
-        plan.host.append(host("delegate", PLACE, uid, folder))
+        plan.host.append(host("delegate", PLACE, uid, gid, folder))
     return folder
 
 

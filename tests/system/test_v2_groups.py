@@ -228,14 +228,24 @@ def test_delegation(bundle: Bundle) -> None:
     assert box.exec("cat", "/proc/self/cgroup").lines == ["0::/a"]
 
 
+def test_exec_into_a_delegated_cgroup(bundle: Bundle) -> None:
+    """`exec` of root reaches a cgroup that belongs to the container's user."""
+    box = writable_cgroups(bundle())
+    box.user_namespace()
+    box.up()
+
+    assert box.exec("cat", "/proc/self/cgroup").lines[-1] == "0::/"
+    assert box.exec("stat", "-c", "%u:%g", "/sys/fs/cgroup").lines == ["0:0"]
+
+
 def test_exec_after_init_has_moved(bundle: Bundle) -> None:
     """`exec` goes to the container's cgroup, or to the one below it that is asked for, wherever init has gone."""
     box = writable_cgroups(bundle())
     box.up("cd /sys/fs/cgroup; mkdir a b; echo 1 > a/cgroup.procs; echo moved; exec sleep 1000")
     box.wait_for("moved")
 
-    assert box.exec("cat", "/proc/self/cgroup").lines == ["0::/"]
-    assert box.runtime("exec", "--cgroup", "b", box.id, "cat", "/proc/self/cgroup").lines == ["0::/b"]
+    assert box.exec("cat", "/proc/self/cgroup").lines[-1] == "0::/"
+    assert box.runtime("exec", "--cgroup", "b", box.id, "cat", "/proc/self/cgroup").lines[-1] == "0::/b"
 
 
 @pytest.mark.parametrize("lack", ["namespace", "mount", "write", "user"])

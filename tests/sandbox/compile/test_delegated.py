@@ -56,7 +56,7 @@ def test_deeper() -> None:
 
 def test_owner() -> None:
     """It is the container's user's, whatever his mounts are."""
-    assert ("delegate", 101000, f"{BOX}/payload") in hosts(compiled("payload", v2(), GOLDEN / "delegated.json"))
+    assert ("delegate", 101000, 101000, f"{BOX}/payload") in hosts(compiled("payload", v2(), GOLDEN / "delegated.json"))
 
 
 @pytest.mark.parametrize("name", ["..", "a/../..", "a//b", "/", "a\nb"])
