@@ -58,6 +58,7 @@ class Applier:
                     raise Invalid(f"{shown(entry.name)} has a number out of range") from None
                 except Invalid as error:
                     raise Invalid(f"{shown(entry.name)}: {error.message}", hint=error.hint) from None
+            self._settle()
         finally:
             self.folders.close()
 
@@ -128,15 +129,26 @@ class Applier:
         if not name.startswith(WHITEOUT):
             return False
         if name == OPAQUE:
-            if folder := self.folders.find(above):
-                self.folders.make_opaque(folder)
+            self._empty(above)
         elif not name.startswith(PLUMBING):
             hidden = name[len(WHITEOUT) :]
             if hidden in (b"", b".", b".."):
                 raise Invalid("a whiteout of nothing")
-            if folder := self.folders.find(above):
-                self.folders.white_out(folder, hidden)
+            self._hide(above, hidden)
         return True
+
+    def _empty(self, path: bytes) -> None:
+        """The folder PATH loses what lower layers have in it."""
+        if folder := self.folders.find(path):
+            self.folders.make_opaque(folder)
+
+    def _hide(self, above: bytes, name: bytes) -> None:
+        """Of lower layers there is no NAME in the folder ABOVE."""
+        if folder := self.folders.find(above):
+            self.folders.white_out(folder, name)
+
+    def _settle(self) -> None:
+        """What is to be done after the last entry of a layer."""
 
     # -- one kind of entry each ---------------------------------------------------------------------------------------
 
@@ -181,6 +193,7 @@ class Applier:
             mode |= 0o700
         os.fchmod(folder.fd, mode)
         folder.times = (entry.atime, entry.mtime)
+        folder.implied = None
 
     def _link(self, folder: Folder, name: bytes, entry: Entry) -> None:
         """A hard link: a second name for something of this root, as it is; the entry's attributes do not count."""

@@ -15,7 +15,7 @@ from typing import Any
 from pyrunc.image import attributes, beginnings, users
 from pyrunc.image.apply import Applier, Warn
 from pyrunc.image.folders import remove
-from pyrunc.image.source import Image, open_source
+from pyrunc.image.source import Image, Layer, open_source
 from pyrunc.image.stream import contents
 from pyrunc.image.tarread import Reader
 from pyrunc.specs.errors import Failure, Invalid
@@ -112,17 +112,22 @@ def fill(workplace: str, image: Image, rootless: bool, warn: Warn, maps: tuple[M
 def unpack_layers(image: Image, root: int, rootless: bool, warn: Warn) -> None:
     applier = Applier(root, rootless, warn)
     for index, layer in enumerate(image.layers):
-        name, pointer = f"layer {layer.digest or layer.diff_id}", f"layers[{index}]"
-        try:
-            with closing(contents(layer)) as pieces:
-                applier.layer(Reader(pieces))
-        except Invalid as error:
-            raise Invalid(f"{name}: {error.message}", pointer, error.hint) from error
-        except Failure as error:
-            raise Failure(f"{error.operation} of {name}", pointer, error.number, error.detail, error.hint) from error
-        except OSError as error:
-            raise Failure(f"read {name}", pointer, error.errno or 0) from error
+        put(applier, layer, index)
     applier.finish()
+
+
+def put(applier: Applier, layer: Layer, index: int) -> None:
+    """The layer with the number INDEX, by whose name errors call it."""
+    name, pointer = f"layer {layer.digest or layer.diff_id}", f"layers[{index}]"
+    try:
+        with closing(contents(layer)) as pieces:
+            applier.layer(Reader(pieces))
+    except Invalid as error:
+        raise Invalid(f"{name}: {error.message}", pointer, error.hint) from error
+    except Failure as error:
+        raise Failure(f"{error.operation} of {name}", pointer, error.number, error.detail, error.hint) from error
+    except OSError as error:
+        raise Failure(f"read {name}", pointer, error.errno or 0) from error
 
 
 def runtime_document(

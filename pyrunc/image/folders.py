@@ -23,14 +23,16 @@ Fresh = dict[int, set[bytes]]
 
 
 class Folder:
-    """One folder. `times` is what it gets when the handle is closed, because whatever is made inside changes them."""
+    """One folder. `times` is what it gets when the handle is closed, because whatever is made inside changes them;
+    `implied` is its path when no entry describes it, but some are in it."""
 
-    __slots__ = ("fd", "fresh", "times")
+    __slots__ = ("fd", "fresh", "implied", "times")
 
     def __init__(self, times: tuple[int, int], fresh: set[bytes]) -> None:
         self.fd = -1
         self.times = times
         self.fresh = fresh
+        self.implied: bytes | None = None
 
 
 class Folders:
@@ -73,6 +75,7 @@ class Folders:
             os.close(files.make_folders(self.root, path, 0o755))
             return self.adopt(path, files.open_in_root(self.root, path, FOLDER))
         folder = self.enter(parent, name, path, new=True)
+        folder.implied = path
         parent.fresh.add(name)
         self.reset(folder.fd)
         return folder

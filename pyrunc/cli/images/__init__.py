@@ -10,11 +10,13 @@ NAMES = (
     "insert",
     "inspect",
     "ls",
+    "mount",
     "new",
     "pull",
     "push",
     "repack",
     "rm",
     "tag",
+    "umount",
     "unpack",
 )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pyrunc.cli.options import SWITCH, TEXT, Command
+from pyrunc.cli.images.shared import STORE
+from pyrunc.cli.options import SWITCH, TEXT, Command, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ COMMAND = Command(
     maximum=2,
     flags=(
         ("platform", TEXT, "OS/ARCH[/VARIANT] of the image to take (default: this machine's)"),
+        ("layers", SWITCH, "keep each layer once, in the store, and mount them on the bundle's rootfs"),
+        STORE,
         ("rootless", SWITCH, "make do with the own id: owners are noted, devices become empty files"),
     ),
     details="""
@@ -33,6 +36,10 @@ The bundle is a folder that gets "rootfs" and "config.json". When anything is wr
 Who is not root but has ids in /etc/subuid and /etc/subgid gets files of these ids, and a config.json that maps them;
 "unshare --map-auto --map-root-user rm -r BUNDLE" removes them. Without such ids, and with --rootless, all files are the
 caller's own, and owners are noted in their attribute user.rootlesscontainers.
+
+With --layers the bundle's rootfs is a mount (overlayfs) of layers that all images share; only root can do that. It is
+gone when the machine is switched off: "pyrunc image mount BUNDLE" makes it again. "pyrunc image umount BUNDLE" before
+the bundle is removed.
 """,
 )
 
@@ -52,6 +59,14 @@ def run(context: Context, given: Given) -> int:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGHUP, stop)
     source, bundle = given.arguments
+    if given.switch("layers"):
+        from pyrunc.image import stacked
+
+        if given.switch("rootless"):
+            raise UsageError("--layers and --rootless exclude each other", "Incorrect Usage.")
+        folder = f"{given.text('store')}/layers" if given.has("store") else None
+        stacked.unpack(source, bundle, given.text("platform") or None, folder, warn)
+        return 0
     rootless = given.switch("rootless") if given.has("rootless") else None
     unpack(source, bundle, platform=given.text("platform") or None, rootless=rootless, warn=warn)
     return 0

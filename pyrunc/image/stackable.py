@@ -1,0 +1,145 @@
+"""A layer by itself, in the form that overlayfs stacks: whiteouts are devices 0:0, emptied folders have an attribute.
+
+Must never make a stack show anything but what the layers show when they are put on one root file system one after the
+other: what cannot be said in this form is refused.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from pyrunc.image import attributes, tarread
+from pyrunc.image.apply import Applier, Warn
+from pyrunc.image.fields import shown
+from pyrunc.image.folders import Folder
+from pyrunc.image.tarread import Entry
+from pyrunc.sandbox import files
+from pyrunc.specs.errors import Invalid
+
+OPAQUE = b"trusted.overlay.opaque"
+LOOK = os.O_PATH | os.O_NOFOLLOW
+FOLDER = os.O_RDONLY | os.O_DIRECTORY
+FLAT = "unpack it without --layers"
+
+
+class LayerApplier(Applier):
+    """Puts one layer on the empty folder ROOT. `implied`: the folders in it that it does not describe itself."""
+
+    def __init__(self, root: int, warn: Warn) -> None:
+        super().__init__(root, False, warn)
+        self.hidden: set[tuple[bytes, bytes]] = set()
+        self.emptied: set[bytes] = set()
+        self.implied: list[bytes] = []
+        self.described = False  # whether an entry is about the root
+
+    def _empty(self, path: bytes) -> None:
+        self.emptied.add(path)
+
+    def _hide(self, above: bytes, name: bytes) -> None:
+        self.hidden.add((above, name))
+
+    def _settle(self) -> None:
+        # Last, because a whiteout does not concern what its own layer has, in whatever order they come.
+        for path in sorted(self.emptied):
+            os.setxattr(self.folders.make(path).fd, OPAQUE, b"y")
+        for above, name in sorted(self.hidden):
+            self.folders.trim()
+            self._white_out(self.folders.make(above), name)
+        gone = {above + b"/" + name if above else name for above, name in self.hidden}
+        found = [folder.implied for folder in self.folders.by_inode.values()]
+        if not self.described:
+            found.append(b"")
+        self.implied = sorted(path for path in found if path is not None and path not in gone)
+
+    def _describe_folder(self, folder: Folder, entry: Entry, path: bytes, new: bool) -> None:
+        super()._describe_folder(folder, entry, path, new)
+        self.described = self.described or not path
+
+    def _white_out(self, folder: Folder, name: bytes) -> None:
+        try:
+            os.mknod(name, stat.S_IFCHR, 0, dir_fd=folder.fd)
+        except FileExistsError:
+            if stat.S_ISDIR(os.stat(name, dir_fd=folder.fd, follow_symlinks=False).st_mode):
+                fd = os.open(name, FOLDER | os.O_NOFOLLOW, dir_fd=folder.fd)
+                try:
+                    os.setxattr(fd, OPAQUE, b"y")
+                finally:
+                    os.close(fd)
+
+    def _make_special(self, folder: Folder, name: bytes, entry: Entry) -> int:
+        if entry.type == tarread.CHAR and entry.major == entry.minor == 0:
+            raise Invalid("is a device that overlayfs takes for a whiteout", hint=FLAT)
+        return super()._make_special(folder, name, entry)
+
+
+def inherit(own: int, path: bytes, lowers: list[int]) -> None:
+    """The folder PATH of the layer OWN, which does not describe it, is as in the LOWERS (the upper ones first)."""
+    if _hidden(own, path):
+        return
+    found = _lookup(lowers, path)
+    if found < 0:
+        return
+    try:
+        fd = files.open_nolinks(own, path or b".", FOLDER)
+    except OSError:
+        os.close(found)
+        raise
+    try:
+        info = os.fstat(found)
+        os.fchown(fd, info.st_uid, info.st_gid)
+        for name in os.listxattr(found):
+            if not attributes.skipped(os.fsencode(name)):
+                os.setxattr(fd, name, os.getxattr(found, name))
+        os.fchmod(fd, stat.S_IMODE(info.st_mode))
+        os.utime(fd, ns=(info.st_atime_ns, info.st_mtime_ns))
+    finally:
+        os.close(fd)
+        os.close(found)
+
+
+def _lookup(lowers: list[int], path: bytes) -> int:
+    for lower in lowers:
+        mode = _mode(lower, path)
+        if stat.S_ISDIR(mode):
+            return files.open_nolinks(lower, path or b".", FOLDER)
+        if stat.S_ISCHR(mode) or _hidden(lower, path):
+            break
+        if mode:
+            raise Invalid(f"{shown(path)} is a folder here and none in a lower layer", hint=FLAT)
+    return -1
+
+
+def _hidden(layer: int, path: bytes) -> bool:
+    """Whether LAYER hides all below it at PATH by one of the folders above that."""
+    above = path
+    while above:
+        above = above.rpartition(b"/")[0]
+        mode = _mode(layer, above)
+        if stat.S_ISDIR(mode):
+            fd = files.open_nolinks(layer, above or b".", FOLDER)
+            try:
+                if os.fsdecode(OPAQUE) in os.listxattr(fd):
+                    return True
+            finally:
+                os.close(fd)
+        elif stat.S_ISCHR(mode):
+            return True
+        elif mode:
+            raise Invalid(f"{shown(above)} is a folder here and none in a lower layer", hint=FLAT)
+    return False
+
+
+def _mode(layer: int, path: bytes) -> int:
+    """What is at PATH; 0 for nothing. Devices other than 0:0 count as files, links on the way as links."""
+    try:
+        fd = files.open_nolinks(layer, path or b".", LOOK)
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+    except OSError as error:
+        raise Invalid(f"{shown(path)} is behind a link of a lower layer", hint=FLAT) from error
+    try:
+        info = os.fstat(fd)
+    finally:
+        os.close(fd)
+    return stat.S_IFREG if stat.S_ISCHR(info.st_mode) and info.st_rdev else info.st_mode
