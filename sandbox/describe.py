@@ -212,6 +212,7 @@ WORDS: dict[str, Callable[[Fields], str]] = {
     "answer": lambda v: f"-- answer {RENDEZVOUS[v['rendezvous']]} --",
     # launcher
     "undumpable": lambda v: "become undumpable",
+    "dumpable": lambda v: "become dumpable again",
     "raise_rlimit": lambda v: f"raise {_limit(v)}",
     "attach_devices": lambda v: f"attach device filter of {len(v['program']) // 8} instructions to {v['cgroup']}",
     "join": lambda v: f"join namespaces {_bits(v['flags'], CLONE)} of {v['namespace']}",

@@ -104,6 +104,7 @@ OPERATIONS = {
     "no_new_privileges": (49, None, ""),
     "home": (50, "user", "u:uid"),                                  # HOME from the container's passwd, when unset
     "find_program": (51, "user", "s:name s:path"),                  # argv[0] by PATH; the result is what exec runs
+    "dumpable": (87, "start", ""),                                  # again, after a change of ids: who made us may look
     "wait_start": (52, "start", "i:listener"),
     "seccomp": (53, None, "u:flags b:filter"),
     "keep_fds": (54, "start", "u:count"),                           # 3..3+count stay; all above become CLOEXEC

@@ -114,6 +114,9 @@ def compile_create(spec: Spec, facts: Facts, request: Request) -> Plan:
     if has_listener(request.seccomp):
         # The agent hears of the container while it is being created, so its filter is in force before the start.
         descriptors(plan, request.kept_fds)
+        if facts.euid != 0:
+            # Only root may fetch the listener of a process that a change of ids has made undumpable (ptrace(2)).
+            plan.init.append(op("dumpable", "linux.seccomp"))
         seal(plan, process, facts, request.seccomp, "start")
         start(plan, request)
     else:

@@ -65,6 +65,7 @@ enum operation_code {
     OPERATION_NO_NEW_PRIVILEGES = 49,
     OPERATION_HOME = 50,
     OPERATION_FIND_PROGRAM = 51,
+    OPERATION_DUMPABLE = 87,
     OPERATION_WAIT_START = 52,
     OPERATION_SECCOMP = 53,
     OPERATION_KEEP_FDS = 54,
@@ -125,7 +126,7 @@ enum rendezvous {
 };
 
 enum {
-    OPERATION_COUNT = 87,
+    OPERATION_COUNT = 88,
     MAX_NUMBERS = 10,
     MAX_TEXTS = 5,
 };
@@ -273,6 +274,7 @@ static const struct shape shapes[OPERATION_COUNT] = {
     [OPERATION_NO_NEW_PRIVILEGES] = {1, PHASE_ANY, "", ""},
     [OPERATION_HOME] = {1, PHASE_USER, "u", ""},
     [OPERATION_FIND_PROGRAM] = {1, PHASE_USER, "", "ss"},
+    [OPERATION_DUMPABLE] = {1, PHASE_START, "", ""},
     [OPERATION_WAIT_START] = {1, PHASE_START, "i", ""},
     [OPERATION_SECCOMP] = {1, PHASE_ANY, "u", "b"},
     [OPERATION_KEEP_FDS] = {1, PHASE_START, "u", ""},

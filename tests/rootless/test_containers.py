@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.rootless.conftest import UserBoxes
-from tests.rootless.users import COUNT, FIRST_SUBID, User
+from tests.rootless.users import COUNT, FIRST_SUBID, User, own
 from tests.system import host
+from tests.system.agent import Agent
 from tests.system.box import eventually
 from tests.system.host import alive, children
 from tests.system.runtime import default_command
@@ -310,3 +311,26 @@ def test_statistics_without_a_cgroup(lone: User, boxes: UserBoxes) -> None:
 
     assert told["id"] == box.id
     assert bool(host.cgroup_folders(box.id)) == bool(told["data"]["pids"])
+
+
+@pytest.mark.parametrize("no_new_privileges", [False, True])
+@pytest.mark.parametrize("uid", [0, 1000])
+def test_seccomp_agent(some: User, boxes: UserBoxes, uid: int, no_new_privileges: bool) -> None:
+    """A user's agent gets the listener, whoever in the container the filter is for, and is asked."""
+    box = boxes(some).sh("sync; echo synced")
+    box.many_ids()
+    box.process["user"] = {"uid": uid, "gid": uid}
+    box.process["noNewPrivileges"] = no_new_privileges
+    path = box.folder / "agent.sock"
+    box.linux["seccomp"] = {
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "listenerPath": str(path),
+        "syscalls": [{"names": ["sync"], "action": "SCMP_ACT_NOTIFY"}],
+    }
+
+    with Agent(path) as agent:
+        own(path, some.uid)
+        done = box.run()
+
+    assert done.out == "synced\n", done
+    assert len(agent.calls) == 1

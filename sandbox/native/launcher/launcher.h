@@ -107,6 +107,7 @@ void become_process(void);
 
 #define OPERATION(name) int op_##name(const struct operation *operation)
 OPERATION(undumpable);
+OPERATION(dumpable);
 OPERATION(raise_rlimit);
 OPERATION(attach_devices);
 OPERATION(join);

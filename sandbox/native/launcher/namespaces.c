@@ -15,6 +15,11 @@ int op_undumpable(const struct operation *operation) {
     return answer(prctl(PR_SET_DUMPABLE, 0));
 }
 
+int op_dumpable(const struct operation *operation) {
+    (void)operation;
+    return answer(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0));
+}
+
 int op_join(const struct operation *operation) {
     uint64_t slot = operation->numbers[JOIN_NAMESPACE];
     int fd = slot_fd(slot);

@@ -42,6 +42,7 @@ void send_failure(uint32_t index, int error) {
 static int carry_out(const struct operation *operation) {
     switch ((enum operation_code)operation->code) {
     case OPERATION_UNDUMPABLE: return op_undumpable(operation);
+    case OPERATION_DUMPABLE: return op_dumpable(operation);
     case OPERATION_RAISE_RLIMIT: return op_raise_rlimit(operation);
     case OPERATION_ATTACH_DEVICES: return op_attach_devices(operation);
     case OPERATION_JOIN: return op_join(operation);
