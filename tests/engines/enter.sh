@@ -5,6 +5,9 @@ set -eu
 umask 022
 system=$1 work=$2 cgroup=$3
 shift 3
+echo begun # and in namespaces: now the cgroup may be another one
+read -r _
+
 mount -t tmpfs tmpfs "$work"
 root=$work/root
 mkdir "$work/upper" "$work/work" "$root"
@@ -27,10 +30,6 @@ install -d -m 700 -o 4242 -g 4242 "$root/run/user/4242"
 
 # Our folder is the root of each hierarchy: what engines make goes with it.
 if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
-  echo 0 >"/sys/fs/cgroup/$cgroup/engines/cgroup.procs" # a group that hands out controllers has no processes
-  for controller in $(cat "/sys/fs/cgroup/$cgroup/cgroup.controllers"); do
-    echo "+$controller" >"/sys/fs/cgroup/$cgroup/cgroup.subtree_control"
-  done
   mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup"
 else
   mount -t tmpfs -o mode=755 tmpfs "$root/sys/fs/cgroup"

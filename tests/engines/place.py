@@ -7,6 +7,7 @@ ends, daemons too, and nothing is left.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import time
 from pathlib import Path
 
 from ..system import host
+from .system import Missing
 
 SCRIPT = Path(__file__).with_name("enter.sh")
 NAMESPACES = ("--mount", "--net", "--pid", "--ipc", "--uts", "--cgroup")
@@ -33,24 +35,39 @@ class Place:
         """Starts the place's first process; `shown` are folders of the machine, `settings` variables of commands."""
         self.environment = {**ENVIRONMENT, **settings}
         self.name = f"pyrunc-engines-{os.getpid()}-{time.monotonic_ns()}"
-        self.work = tempfile.mkdtemp(prefix="pyrunc-engines-")
         self.groups = groups(self.name)
+        self.work = tempfile.mkdtemp(prefix="pyrunc-engines-")
         script = ["sh", str(SCRIPT), str(system), self.work, self.name, *map(str, shown)]
         self.keeper = subprocess.Popen(
             ["unshare", *NAMESPACES, "--propagation=private", "--fork", "--kill-child", *script],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT,
             preexec_fn=self.join,
         )  # fmt: skip
-        assert self.keeper.stdout is not None and self.keeper.stderr is not None
+        assert self.keeper.stdin is not None and self.keeper.stdout is not None and self.keeper.stderr is not None
         said = self.keeper.stdout.readline()
+        if said == "begun\n":
+            self.settle()
+            self.keeper.stdin.write("\n")
+            self.keeper.stdin.close()
+            said = self.keeper.stdout.readline()
         if said != "ready\n":
             self.keeper.kill()
             why = self.keeper.stderr.read()
             self.close()
             raise RuntimeError(f"no place for engines: {why}")
         (self.first,) = host.children(self.keeper.pid)
-        if (host.CGROUPS / "cgroup.procs").exists():
-            self.groups = [self.groups[0] / "engines"]
+
+    def settle(self) -> None:
+        """With cgroup v2 a group that hands out controllers has no processes: ours go one further down."""
+        if not (host.CGROUPS / "cgroup.procs").exists():
+            return
+        top = self.groups[0]
+        self.groups = [top / "engines"]
+        self.groups[0].mkdir()
+        for pid in (top / "cgroup.procs").read_text().split():
+            (self.groups[0] / "cgroup.procs").write_text(pid)
+        for controller in (top / "cgroup.controllers").read_text().split():
+            (top / "cgroup.subtree_control").write_text(f"+{controller}")
 
     def join(self) -> None:
         for group in self.groups:
@@ -91,9 +108,15 @@ class Place:
 
 
 def groups(name: str) -> list[Path]:
-    """A folder of that name in each hierarchy; on a machine with cgroup v1 it may use all CPUs and all memory."""
+    """A folder of that name in each hierarchy, in which limits can be set."""
     if (host.CGROUPS / "cgroup.procs").exists():
-        (host.CGROUPS / name / "engines").mkdir(parents=True)
+        for controller in (host.CGROUPS / "cgroup.controllers").read_text().split():
+            with contextlib.suppress(OSError):  # as every runtime does on its way to a container's group
+                (host.CGROUPS / "cgroup.subtree_control").write_text(f"+{controller}")
+        handed = set((host.CGROUPS / "cgroup.subtree_control").read_text().split())
+        if not {"memory", "pids"} <= handed:
+            raise Missing(f"no controllers of cgroups can be handed on in {host.CGROUPS}")
+        (host.CGROUPS / name).mkdir()
         return [host.CGROUPS / name]
     made = []
     for hierarchy in sorted(host.CGROUPS.iterdir()):
