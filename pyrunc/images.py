@@ -9,10 +9,9 @@ Whatever goes wrong is a PyruncError. Importing this loads little; each function
 
 from __future__ import annotations
 
-from pyrunc.image import unpack as unpack
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from pyrunc.image.copy import Report
@@ -87,6 +86,30 @@ def push(
     return _copy(parse_place(name), place, platform, all, store, None, access, report)
 
 
+def unpack(
+    source: str,
+    bundle: str,
+    *,
+    platform: str | None = None,
+    rootless: bool | None = None,
+    warn: Callable[[str], None] | None = None,
+    store: str = "",
+) -> None:
+    """Makes the folder BUNDLE from the image SOURCE, which may be a name in the store; see pyrunc.image.unpack."""
+    from pyrunc.image import unpack as make_bundle
+
+    make_bundle(locate(source, store), bundle, platform=platform, rootless=rootless, warn=warn)
+
+
+def locate(source: str, store: str = "") -> str:
+    """SOURCE, where a name in the store becomes the layout that the store is and the name in it."""
+    from pyrunc.image.reference import parse_place
+    from pyrunc.image.store import Store
+
+    place = parse_place(source)
+    return Store(store).place(place.reference) if place.transport == "store" else source
+
+
 def tag(name: str, other: str, *, store: str = "") -> None:
     """The image NAME of the store is also called OTHER."""
     from pyrunc.image.reference import parse_name
@@ -151,7 +174,7 @@ def _copy(
     wanted = _platform(platform)
     with closing(open_place(source, store, access, wanted)) as opened:
         opened.top()  # a source that is not there leaves no trace at the target
-        with closing(open_target(target, store, target_access)) as filled:
+        with closing(open_target(target, store, target_access, source)) as filled:
             return carry(opened, filled, None if all else wanted, report or (lambda state, descriptor: None))
 
 

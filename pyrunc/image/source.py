@@ -1,7 +1,7 @@
 """Where an image comes from: the text SOURCE of the command line, opened as an image whose documents have been
 verified.
 
-    oci:DIR[:REF]   oci-archive:FILE[:REF]   docker-archive:FILE[:REF]
+    oci:DIR[:REF]   oci-archive:FILE[:REF]   docker-archive:FILE[:REF]   dir:DIR   docker://NAME
 
 REF is the name of the image; `@N` is the Nth one. Must never unpack anything: layers are only described here.
 """
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pyrunc.specs.image import ImageConfig
     from pyrunc.specs.platform import Platform
 
-TRANSPORTS = ("oci", "oci-archive", "docker-archive")
+TRANSPORTS = ("oci", "oci-archive", "docker-archive", "dir", "docker")
 
 
 class Layer:
@@ -52,7 +52,7 @@ def parse(source: str) -> tuple[str, str, str]:
     transport, colon, rest = source.partition(":")
     path, _, reference = rest.partition(":")
     if not colon or transport not in TRANSPORTS or not path:
-        hint = "oci:DIR[:REF], oci-archive:FILE[:REF] or docker-archive:FILE[:REF]"
+        hint = "oci:DIR[:REF], oci-archive:FILE[:REF], docker-archive:FILE[:REF], dir:DIR or docker://NAME"
         raise Invalid(f"{source!r} is not the source of an image", hint=hint)
     return transport, path, reference
 
@@ -61,6 +61,10 @@ def open_source(source: str, platform: str | None) -> Image:
     """The image that SOURCE names; of several platforms the one that fits this machine, or PLATFORM."""
     transport, path, reference = parse(source)
     wanted = _platform(platform)
+    if transport in ("dir", "docker"):
+        from pyrunc.image.carried import open_image
+
+        return open_image(source, wanted)
     store = Folder(path) if transport == "oci" else Archive(path)
     try:
         if transport == "docker-archive":

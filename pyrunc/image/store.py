@@ -55,9 +55,16 @@ class Store:
         self.path = path or default_folder()
 
     def source(self, name: str, wanted: Platform | None = None) -> LayoutSource:
-        if not self.exists():
-            raise Failure(f"find the image {name}", detail=f"the store {self.path} is empty", hint=f"pull {name} first")
+        if not name.startswith("@"):
+            self._need(name)
         return LayoutSource(Folder(self.path), name, wanted)
+
+    def place(self, name: str) -> str:
+        """The image NAME in the words of every tool that reads layouts."""
+        self._need(name)
+        if ":" in self.path:
+            raise Failure(f"unpack {name}", detail=f"the path of the store, {self.path}, has a colon")
+        return f"oci:{self.path}:{name}"
 
     def destination(self, name: str) -> LayoutDestination:
         return LayoutDestination(self.path, name, private=True)
@@ -86,7 +93,8 @@ class Store:
 
     def _need(self, name: str) -> None:
         if name not in [entry.annotations.get(REF_NAME) for entry in self.entries()]:
-            raise Failure(f"find the image {name}", detail=f"it is not in the store {self.path}")
+            hint = f"`pyrunc image pull {name}` fetches it"
+            raise Failure(f"find the image {name}", detail=f"it is not in the store {self.path}", hint=hint)
 
     def collect(self) -> tuple[int, int]:
         """Removes the blobs that no reference leads to, and what crashes left; how many files and bytes those were."""

@@ -74,7 +74,9 @@ def open_place(place: Place, store: str = "", access: Access | None = None, want
     """The image at PLACE. STORE is the folder of the store ("": the usual one); WANTED chooses among entries of a
     layout that differ by platform alone."""
     if place.image:
-        raise Invalid(f"{place} is in a registry, and those are not reached from here")
+        from pyrunc.image.registry.source import RegistrySource
+
+        return RegistrySource(place.image, access or Access())
     if place.transport == "store":
         from pyrunc.image.store import Store
 
@@ -94,10 +96,16 @@ def open_place(place: Place, store: str = "", access: Access | None = None, want
     return LayoutSource(files, place.reference, wanted)
 
 
-def open_target(place: Place, store: str = "", access: Access | None = None) -> Destination:
-    """PLACE, to be filled."""
+def open_target(
+    place: Place, store: str = "", access: Access | None = None, origin: Place | None = None
+) -> Destination:
+    """PLACE, to be filled from ORIGIN."""
     if place.image:
-        raise Invalid(f"{place} is in a registry, and those are not reached from here")
+        from pyrunc.image.registry.push import RegistryDestination
+
+        near = origin is not None and origin.image is not None and origin.image.host == place.image.host
+        mount_from = origin.image.name if near and origin and origin.image else ""
+        return RegistryDestination(place.image, access or Access(), mount_from)
     if place.reference.startswith("@"):
         raise Invalid(f"{place.reference} is the number of an image that is there; a new one needs a name")
     if place.transport == "store":

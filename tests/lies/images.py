@@ -206,10 +206,10 @@ FAR = bytes(200 << 20)
 
 # -- sources ----------------------------------------------------------------------------------------------------------
 SOURCES = (
-    ImageLie("no source", source(""), "'' is not the source of an image"),
-    ImageLie("no transport", source("layout"), "'layout' is not the source of an image"),
-    ImageLie("another transport", source("docker://busybox"), "'docker://busybox' is not the source of an image"),
-    ImageLie("no path", source("oci:"), "'oci:' is not the source of an image"),
+    ImageLie("no source", source(""), "'' does not name an image"),
+    ImageLie("no such name", source("layout"), re.compile("cannot find the image docker.io/library/layout:latest: it is not in the store /.*")),
+    ImageLie("no such transport", source("ftp://busybox"), "'ftp://busybox' does not name an image"),
+    ImageLie("no path", source("oci:"), "'oci:' does not say which folder"),
     ImageLie("folder missing", source("oci:/nothing/here"), "cannot read the image layout /nothing/here: there is no such folder"),
     ImageLie("archive missing", source("oci-archive:/nothing/here"), "cannot read the archive /nothing/here: ENOENT: no such file or directory"),
     ImageLie("layout is a file", data(b"x", "oci"), "cannot read the image layout {place}/file: there is no such folder"),

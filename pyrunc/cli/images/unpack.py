@@ -29,6 +29,9 @@ The source is one of
     oci:DIR[:REF]              a folder in the OCI image layout
     oci-archive:FILE[:REF]     such a folder as a tar archive
     docker-archive:FILE[:REF]  what "docker save" writes
+    dir:DIR                    a folder of "skopeo copy"
+    docker://NAME              in a registry; nothing of it is kept
+    NAME                       in the store
 REF is the name of an image in it, or @N for the Nth; it can be left out where there is only one.
 
 The bundle is a folder that gets "rootfs" and "config.json". When anything is wrong with the image nothing is left.
@@ -48,7 +51,7 @@ def run(context: Context, given: Given) -> int:
     import signal
     import sys
 
-    from pyrunc.image import unpack
+    from pyrunc import images
 
     def stop(number: int, frame: object) -> NoReturn:
         raise KeyboardInterrupt  # so that a half-made bundle is removed
@@ -59,14 +62,15 @@ def run(context: Context, given: Given) -> int:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGHUP, stop)
     source, bundle = given.arguments
+    source, platform = images.locate(source, given.text("store")), given.text("platform") or None
     if given.switch("layers"):
         from pyrunc.image import stacked
 
         if given.switch("rootless"):
             raise UsageError("--layers and --rootless exclude each other", "Incorrect Usage.")
         folder = f"{given.text('store')}/layers" if given.has("store") else None
-        stacked.unpack(source, bundle, given.text("platform") or None, folder, warn)
+        stacked.unpack(source, bundle, platform, folder, warn)
         return 0
     rootless = given.switch("rootless") if given.has("rootless") else None
-    unpack(source, bundle, platform=given.text("platform") or None, rootless=rootless, warn=warn)
+    images.unpack(source, bundle, platform=platform, rootless=rootless, warn=warn)
     return 0
