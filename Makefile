@@ -3,12 +3,13 @@
 # make test    all tests and linters          make lint   the linters alone
 # make sanitize   the C parts under the address and undefined behaviour sanitizers
 # make bench   pyrunc beside runc and crun    make soak   what takes longer than `make test` may
+# make bench-image   unpacking beside umoci and tar
 # make storm   50,000 starts while somebody exchanges folders of the root file system for links
 # make clean   what builds and tests have left
 
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: setup demo test lint bench soak sanitize storm clean packages
+.PHONY: setup demo test lint bench bench-image soak sanitize storm clean packages
 
 # The first Python from 3.11 on. The system's own before what PATH says, because PATH may hold a slow wrapper.
 PYTHON ?= $(shell for p in /usr/bin/python3 python3.14 python3.13 python3.12 python3.11 python3; do \
@@ -62,6 +63,9 @@ lint: .venv/installed
 
 bench: setup
 	$(BIN)/python -m tests.bench
+
+bench-image: setup
+	$(BIN)/python -m tests.bench.images
 
 ROUNDS ?= 3
 soak: setup
