@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -163,3 +164,27 @@ def test_a_broken_layer_leaves_nothing(layout: Layout, place: Path) -> None:
         stack(layout, place, b"no archive" * 100)
     assert {path.name for path in place.iterdir()} == {"layers"}
     assert list((place / "layers").iterdir()) == []
+
+
+def command(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    program = [sys.executable, "-m", "pyrunc", "image", *map(str, words)]
+    return subprocess.run(program, capture_output=True, text=True, cwd=Path(__file__).parents[3])
+
+
+def test_the_commands(layout: Layout, place: Path) -> None:
+    """unpack --layers, umount, mount: from the command line."""
+    layout.image(BASE, name="box")
+    source, box = f"oci:{layout.write()}:box", place / "box"
+    done = command("unpack", "--layers", "--store", place / "store", source, box)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (box / "rootfs/etc/a").read_bytes() == b"a"
+    assert [path.name for path in (place / "store/layers").iterdir()] == ["sha256"]
+
+    assert command("umount", box).returncode == 0
+    assert not (box / "rootfs/etc").exists()
+    assert command("mount", box).returncode == 0
+    assert (box / "rootfs/etc/a").read_bytes() == b"a"
+    again = command("unpack", "--layers", "--store", place / "store", source, box)
+    assert (again.returncode, "already has a rootfs" in again.stderr) == (1, True)
+    both = command("unpack", "--layers", "--rootless", source, place / "other")
+    assert (both.returncode, (place / "other").exists()) == (1, False)
