@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from pyrunc.image.files import reading
+from pyrunc.image.transport import Interrupted
 from pyrunc.specs.errors import Invalid
 from pyrunc.specs.image import INDEX_TYPES, MANIFEST_TYPES, Descriptor, Index, decode_either, is_distributable
 from pyrunc.specs.platform import Platform, select
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pyrunc.image.transport import Destination, Source
 
 LIMIT_DEPTH = 8
+ATTEMPTS = 3
 
 # Told what became of each blob and document: "copied" or "there".
 Report = Callable[[str, Descriptor], None]
@@ -103,7 +105,13 @@ class Copier:
         if self.target.has(descriptor):
             self.report("there", descriptor)
             return
-        self.target.put_blob(descriptor, self.pieces(descriptor))
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                self.target.put_blob(descriptor, self.pieces(descriptor))
+                break
+            except Interrupted:
+                if attempt == ATTEMPTS:
+                    raise
         self.report("copied", descriptor)
 
     def pieces(self, descriptor: Descriptor) -> Iterator[bytes]:

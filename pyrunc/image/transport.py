@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Protocol
 
 from pyrunc.specs.decode import Node
-from pyrunc.specs.errors import Invalid
+from pyrunc.specs.errors import Failure, Invalid
 from pyrunc.specs.image import Descriptor, digest_of
 
 if TYPE_CHECKING:
@@ -49,6 +49,10 @@ class Destination(Protocol):
         """The place now means this."""
 
     def close(self) -> None: ...
+
+
+class Interrupted(Failure):
+    """A blob that was on its way is lost, and may arrive when it is sent once more from its beginning."""
 
 
 class Access:

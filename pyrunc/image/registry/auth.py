@@ -12,16 +12,12 @@ import base64
 import json
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from pyrunc.image.registry.credentials import TOKEN_USER
 from pyrunc.specs.errors import Failure, Invalid
 
-if TYPE_CHECKING:
-    from urllib3 import BaseHTTPResponse
-
-    # method, url, headers, body
-    Ask = Callable[[str, str, dict[str, str], bytes | None], BaseHTTPResponse]
+# Method, URL, headers and body; the code and the body of the answer.
+Ask = Callable[[str, str, dict[str, str], bytes | None], tuple[int, bytes]]
 
 SCHEME = re.compile(r"\s*([A-Za-z]+)(?:\s+|$)")
 PARAMETER = re.compile(r'\s*([A-Za-z_]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))\s*(?:,|$)')
@@ -89,20 +85,20 @@ class Authority:
         if user == TOKEN_USER:
             pairs += [("grant_type", "refresh_token"), ("refresh_token", password), ("client_id", "pyrunc")]
             body = urlencode([*pairs, ("scope", " ".join(wanted))]).encode()
-            response = self.ask("POST", realm, {"Content-Type": "application/x-www-form-urlencoded"}, body)
+            status, data = self.ask("POST", realm, {"Content-Type": "application/x-www-form-urlencoded"}, body)
         else:
             pairs += [("scope", scope) for scope in wanted]
             if user:
                 pairs.append(("account", user))
             headers = {"Authorization": basic((user, password))} if self.credentials else {}
             url = f"{realm}{'&' if '?' in realm else '?'}{urlencode(pairs)}"
-            response = self.ask("GET", url, headers, None)
-        if response.status != 200:
-            detail = f"the token service answers {response.status}"
-            hint = "is the password right?" if response.status in (401, 403) else None
+            status, data = self.ask("GET", url, headers, None)
+        if status != 200:
+            detail = f"the token service answers {status}"
+            hint = "is the password right?" if status in (401, 403) else None
             raise Failure(f"enter {self.host}", detail=detail, hint=hint)
         try:
-            answer = json.loads(response.data)
+            answer = json.loads(data)
             token = answer.get("token") or answer.get("access_token")
         except (ValueError, AttributeError):
             token = None

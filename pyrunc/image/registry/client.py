@@ -94,7 +94,10 @@ class Client:
             if response.status not in (301, 302, 303, 307, 308) or not target:
                 return response
             drop(response)
-            following = urljoin(url, target)
+            try:
+                following = urljoin(url, target)
+            except ValueError:
+                raise Failure(f"follow {self.server.host}", detail=f"it redirects to {_shown(target)!r}") from None
             if not following.startswith(("https://", "http://")) or (
                 url.startswith("https:") and not following.startswith("https:") and not self.server.insecure
             ):
@@ -109,20 +112,19 @@ class Client:
             decode_content=False,
         )  # fmt: skip
 
-    def _ask(self, method: str, url: str, headers: dict[str, str], body: bytes | None) -> urllib3.BaseHTTPResponse:
-        """For the token service, which may be anybody's; its answer is short."""
+    def _ask(self, method: str, url: str, headers: dict[str, str], body: bytes | None) -> tuple[int, bytes]:
+        """For the token service, which may be anybody's: the code and the short body of its answer."""
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 response = self._send(method, url, headers, body)
-                response.read(LIMIT_MESSAGE, cache_content=True)
-                response.close()
+                data = drop(response)
             except urllib3.exceptions.HTTPError as error:
                 if attempt == ATTEMPTS or _final(error):
                     raise self._failed(error) from None
                 self._wait(attempt, "")
                 continue
             if response.status not in PASSING or attempt == ATTEMPTS:
-                return response
+                return response.status, data
             self._wait(attempt, response.headers.get("Retry-After", ""))
         raise AssertionError("the last attempt returns or raises")
 

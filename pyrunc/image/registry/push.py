@@ -18,7 +18,7 @@ from pyrunc.image.registry.client import ATTEMPTS, PASSING, Broken, Refused
 from pyrunc.image.registry.hosts import servers
 from pyrunc.image.registry.source import RegistrySource, enter
 from pyrunc.image.stream import verified
-from pyrunc.image.transport import Access, describe
+from pyrunc.image.transport import Access, Interrupted, describe
 from pyrunc.specs.decode import decode
 from pyrunc.specs.errors import Failure, Invalid
 from pyrunc.specs.image import INDEX, Descriptor, Index, decode_either
@@ -126,7 +126,7 @@ class RegistryDestination:
             self.client.retry(attempt)
             place, held = self._state(place)
             if not start <= held <= start + len(part):
-                raise Failure(f"send to {self.client.server.host}", detail="it has lost what was sent") from None
+                raise Interrupted(f"send to {self.client.server.host}", detail="it has lost what was sent")
             sent = held - start
             if sent == len(part):
                 return place
@@ -134,7 +134,10 @@ class RegistryDestination:
 
     def _state(self, place: str) -> tuple[str, int]:
         """How many bytes of an upload the server has."""
-        response = self._request("GET", place, expected=(204,))
+        response = self._request("GET", place, expected=(204, 404))
+        if response.status == 404:
+            # Docker's registry forgets an upload of which it has more than its last answer said.
+            raise Interrupted(f"send to {self.client.server.host}", detail="it does not know the upload any more")
         last = response.headers.get("Range", "").removeprefix("bytes=").rpartition("-")[2]
         held = int(last[:18]) + 1 if last.isascii() and last.isdigit() and last != "0" else 0
         return self._location(place, response) if "Location" in response.headers else place, held
