@@ -35,9 +35,9 @@ ACCEPT = ", ".join((INDEX, MANIFEST, DOCKER_INDEX, DOCKER_MANIFEST))
 T = TypeVar("T")
 
 
-def enter(server: Server, image: Reference, access: Access) -> Client:
-    """A client with the password for the image, if there is one."""
-    if access.credentials:
+def enter(server: Server, image: Reference, access: Access, mirror: bool = False) -> Client:
+    """A client with the password for the image, if there is one. A MIRROR is not told the caller's own."""
+    if access.credentials and not mirror:
         user, colon, password = access.credentials.partition(":")
         if not colon:
             raise Invalid("--creds must be USER:PASSWORD")
@@ -51,7 +51,8 @@ class RegistrySource:
 
     def __init__(self, image: Reference, access: Access) -> None:
         self.image = image
-        self.clients = [enter(server, image, access) for server in servers(image, access, reading=True)]
+        *mirrors, last = servers(image, access, reading=True)
+        self.clients = [*(enter(server, image, access, mirror=True) for server in mirrors), enter(last, image, access)]
         self.found: tuple[Descriptor, bytes] | None = None
 
     def top(self) -> tuple[Descriptor, bytes]:

@@ -210,6 +210,22 @@ def test_redirects_do_not_leak(faulty: Faulty, tmp_path: Path) -> None:
     assert all(headers.get("Authorization") for headers in faulty.asked("/blobs/")[1:])
 
 
+def test_mirrors_are_not_told_passwords(faulty: Faulty, tmp_path: Path) -> None:
+    """A password that the caller gives for a registry does not go to a mirror of it, which may ask for one."""
+    mirror = Faulty()
+    challenge = {"WWW-Authenticate": 'Basic realm="x"'}
+    mirror.faults.append(lambda request: reply(request, 401, **challenge))
+    (tmp_path / "registries.conf").write_text(
+        f'[[registry]]\nlocation = "{faulty.host}"\n[[registry.mirror]]\nlocation = "{mirror.host}"\n'
+    )
+    try:
+        pull(faulty, tmp_path, access=Access(credentials="me:secret"))
+    finally:
+        mirror.close()
+
+    assert mirror.asked("/manifests/") and all("Authorization" not in headers for headers in mirror.asked("/"))
+
+
 def test_redirects_in_circles(faulty: Faulty, tmp_path: Path) -> None:
     """A redirect to itself ends."""
     faulty.faults.append(lambda request: "/blobs/" in request.path and reply(request, 307, Location=request.path))
