@@ -113,15 +113,31 @@ def _walk(folder: int, above: bytes, depth: int, warn: Warn, owner: Owner) -> It
             link = os.readlink(name, dir_fd=folder) if stat.S_ISLNK(info.st_mode) else b""
             yield path, _record(info, link, b"/proc/self/fd/%d/%s" % (folder, name), owner)
             if stat.S_ISDIR(info.st_mode):
-                below = os.open(name, OPEN_FOLDER, dir_fd=folder)
+                below, locked = _enter(folder, name)
                 try:
                     yield from _walk(below, path, depth + 1, warn, owner)
                 finally:
+                    if locked:
+                        os.fchmod(below, stat.S_IMODE(info.st_mode))
                     os.close(below)
         except FileNotFoundError:
             continue  # it went while we looked, which is as if it had gone before
         except OSError as error:
             raise Failure(f"read {shown(path)}", number=error.errno or 0) from error
+
+
+def _enter(folder: int, name: bytes) -> tuple[int, bool]:
+    """A folder in FOLDER, and whether it had to be unlocked for that: without privileges a folder's own mode may lock
+    its owner out."""
+    try:
+        return os.open(name, OPEN_FOLDER, dir_fd=folder), False
+    except PermissionError:
+        handle = os.open(name, OPEN_FOLDER | os.O_PATH, dir_fd=folder)
+        try:
+            os.chmod(f"/proc/self/fd/{handle}", 0o700)
+            return os.open(f"/proc/self/fd/{handle}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), True
+        finally:
+            os.close(handle)
 
 
 def _record(info: os.stat_result, link: bytes, path: bytes, owner: Owner) -> Record:
