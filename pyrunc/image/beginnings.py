@@ -21,21 +21,25 @@ FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 class Beginning:
-    __slots__ = ("diff_ids", "files", "platform", "source")
+    """`mapped`: its files belong to subordinate ids of a user."""
 
-    def __init__(self, source: str, platform: str, diff_ids: list[str], files: Inventory) -> None:
+    __slots__ = ("diff_ids", "files", "mapped", "platform", "source")
+
+    def __init__(self, source: str, platform: str, diff_ids: list[str], files: Inventory, mapped: bool) -> None:
         self.source = source
         self.platform = platform
         self.diff_ids = diff_ids
         self.files = files
+        self.mapped = mapped
 
 
-def write(bundle: str, source: str, platform: str, diff_ids: Iterable[str], warn: Warn) -> None:
+def write(bundle: str, source: str, platform: str, diff_ids: Iterable[str], warn: Warn, mapped: bool = False) -> None:
     """Notes how the folder BUNDLE is now, in which `rootfs` has just been unpacked from SOURCE."""
     document = {
         "version": VERSION,
         "source": _absolute(source),
         "platform": platform,
+        "mapped": mapped,
         "diffIDs": list(diff_ids),
         "files": inventory.dump(take(bundle, warn)),
     }
@@ -62,7 +66,7 @@ def read(bundle: str) -> Beginning | None:
     source, platform, ids = (document.get(key) for key in ("source", "platform", "diffIDs"))
     if not (isinstance(source, str) and isinstance(platform, str) and isinstance(ids, list)):
         raise Invalid(f"{path} is damaged")
-    return Beginning(source, platform, ids, inventory.load(document.get("files")))
+    return Beginning(source, platform, ids, inventory.load(document.get("files")), document.get("mapped") is True)
 
 
 def take(bundle: str, warn: Warn) -> Inventory:

@@ -58,7 +58,7 @@ def make(
         try:
             warn = warn_once(warn)
             fill(workplace, image, rootless, warn, maps)
-            beginnings.write(workplace, source, platform or "", image.config.diff_ids, warn)
+            beginnings.write(workplace, source, platform or "", image.config.diff_ids, warn, maps is not None)
             publish(workplace, bundle)
         except BaseException:
             discard(workplace)

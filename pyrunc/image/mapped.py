@@ -1,4 +1,4 @@
-"""Unpacking by a user who is not root but has subordinate ids: a child in a user namespace, where the owners that an
+"""Unpacking and repacking by a user with subordinate ids but not root: a child in a user namespace, where the owners an
 image asks for are real.
 
 The caller is root in there, /etc/subuid and /etc/subgid give the other ids, newuidmap(1) and newgidmap(1) write the
@@ -65,6 +65,17 @@ def stacked(own: int, ranges: list[tuple[int, int]]) -> Map:
 
 def unpack(source: str, bundle: str, platform: str | None, maps: tuple[Map, Map], warn: Callable[[str], None]) -> None:
     """As `bundle.unpack`, by the child. Raises what the child raised."""
+    call({"source": source, "bundle": bundle, "platform": platform, "maps": maps}, maps, warn)
+
+
+def repack(options: dict[str, Any], maps: tuple[Map, Map], warn: Callable[[str], None]) -> str:
+    """As `repack.repack` with these arguments, by the child; the digest of the image."""
+    digest: str = call({"repack": options}, maps, warn)["done"]
+    return digest
+
+
+def call(job: dict[str, Any], maps: tuple[Map, Map], warn: Callable[[str], None]) -> dict[str, Any]:
+    """Has the child do a job; its last word."""
     ours, theirs = socket.socketpair()
     with ours, ours.makefile("rw", encoding="ascii") as lines:
         with theirs:
@@ -72,8 +83,8 @@ def unpack(source: str, bundle: str, platform: str | None, maps: tuple[Map, Map]
         try:
             expect(lines, warn, "ready")
             write_maps(child.pid, maps)
-            say(lines, source=source, bundle=bundle, platform=platform, maps=maps)
-            expect(lines, warn, "done")
+            say(lines, **job)
+            return expect(lines, warn, "done")
         except BaseException:
             child.terminate()  # it removes what it has made
             raise
@@ -131,8 +142,17 @@ def work(lines: TextIO) -> None:
     os.setresgid(0, 0, 0)
     os.setresuid(0, 0, 0)
     settle()
-    make(job["source"], job["bundle"], job["platform"], True, lambda text: say(lines, warning=text), job["maps"])
-    say(lines, done=True)
+
+    def warn(text: str) -> None:
+        say(lines, warning=text)
+
+    if "repack" in job:
+        from pyrunc.image.repack import repack
+
+        say(lines, done=repack(**job["repack"], warn=warn)[0].digest)
+    else:
+        make(job["source"], job["bundle"], job["platform"], True, warn, job["maps"])
+        say(lines, done=True)
 
 
 def settle() -> None:
@@ -169,17 +189,17 @@ def say(lines: TextIO, **message: Any) -> None:
     lines.flush()
 
 
-def expect(lines: TextIO, warn: Callable[[str], None], wanted: str) -> None:
-    """Reads until the word that is wanted; raises what comes instead."""
+def expect(lines: TextIO, warn: Callable[[str], None], wanted: str) -> dict[str, Any]:
+    """Reads until the word that is wanted, and gives what was said with it; raises what comes instead."""
     import json
 
     for line in lines:
-        message = json.loads(line)
+        message: dict[str, Any] = json.loads(line)
         if "warning" in message:
             warn(message["warning"])
         elif "error" in message:
             kind = next(item for item in FIELDS if item.__name__ == message["error"])
             raise kind(**dict(zip(FIELDS[kind], message["values"], strict=True)))
         elif wanted in message:
-            return
+            return message
     raise Failure("unpack", detail="the process in the user namespace ended unexpectedly")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from typing import IO, Any
@@ -23,7 +23,8 @@ from pyrunc.image.draft import Draft, epoch, open_draft
 from pyrunc.image.inventory import Inventory, Warn
 from pyrunc.image.source import Layer
 from pyrunc.image.stream import contents
-from pyrunc.image.tarread import Reader
+from pyrunc.image.tarread import FOLDER, Reader
+from pyrunc.image.tarwrite import SECOND
 from pyrunc.sandbox import files
 from pyrunc.specs.errors import Invalid
 from pyrunc.specs.image import Descriptor
@@ -64,10 +65,10 @@ def repack(
     platform: str = "",
     store: str = "",
     compress: str = "auto",
-    masks: tuple[str, ...] = (),
+    masks: Sequence[str] = (),
     mask_volumes: bool = True,
     refresh: bool = False,
-    history: History | None = None,
+    history: Mapping[str, Any] | None = None,
     warn: Warn = lambda message: None,
 ) -> tuple[Descriptor, Changes]:
     """Makes TARGET of the image that BUNDLE was unpacked from (or of BASE) and of what has changed in it since.
@@ -80,6 +81,8 @@ def repack(
     if not source:
         hint = "--base IMAGE says which image it was unpacked from"
         raise Invalid(f"{bundle} has no {beginnings.NAME}: it was unpacked by another tool", hint=hint)
+    if beginning and beginning.mapped and os.stat(os.path.join(bundle, "rootfs")).st_uid != 0:
+        raise Invalid(f"the files of {bundle} belong to ids of a user", hint="repack it as that user")
     draft = open_draft(source, platform or (beginning.platform if beginning else ""), store=store)
     root = beginnings.open_rootfs(bundle)
     try:
@@ -89,14 +92,29 @@ def repack(
         changes = compare_bundle(root, new, beginning, draft, hidden)
         if changes:
             draft.add_layer(layer(root, new, changes, epoch()), compress)
-            (history or History()).add(draft, "pyrunc image repack", layer=True)
+            History(**(history or {})).add(draft, "pyrunc image repack", layer=True)
         descriptor = draft.save(target, store=store)
     finally:
         os.close(root)
         draft.close()
     if refresh:
-        beginnings.write(bundle, target, platform, draft.diff_ids, warn)
+        beginnings.write(bundle, target, platform, draft.diff_ids, warn, bool(beginning and beginning.mapped))
     return descriptor, changes
+
+
+def repack_as_caller(bundle: str, target: str, options: dict[str, Any], warn: Warn) -> str:
+    """As `repack` with these OPTIONS, in a user namespace where the bundle's owners take that; the digest."""
+    if os.geteuid() != 0:
+        from pyrunc.image import mapped
+        from pyrunc.image.store import default_folder
+
+        beginning = beginnings.read(bundle)
+        maps = mapped.own_maps() if beginning and beginning.mapped else None
+        if maps:
+            # Said here, because in there the caller is root.
+            options = {**options, "store": options["store"] or default_folder()}
+            return mapped.repack({"bundle": bundle, "target": target, **options}, maps, warn)
+    return repack(bundle, target, **options, warn=warn)[0].digest
 
 
 def compare_bundle(
@@ -116,8 +134,18 @@ def compare_bundle(
         if not doubtful:
             return changes
     with unpacked(draft) as handle:
-        old = beginning.files if beginning else inventory.take(handle, lambda message: None)
+        old = beginning.files if beginning else undated(inventory.take(handle, lambda message: None), new)
         return compare(old, new, lambda path: same_contents(root, handle, path), masks)
+
+
+def undated(old: Inventory, new: Inventory) -> Inventory:
+    """OLD, unpacked just now, with the times of NEW where they say nothing: folders that no layer describes have the
+    time of their unpacking, and layers may have only whole seconds."""
+    for path, record in old.items():
+        now = new.get(path)
+        if now and (record.type == FOLDER or record.mtime == now.mtime // SECOND * SECOND):
+            record.mtime = now.mtime
+    return old
 
 
 @contextmanager

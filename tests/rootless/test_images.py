@@ -278,3 +278,20 @@ def test_root_of_a_user_namespace(some: User, image: Path, place: Path) -> None:
     assert done.ok, done
     assert set(owners(place / "box/rootfs").values()) == {(some.uid, some.uid)}
     assert notes(place / "box/rootfs")["srv"] == note(33, 44)
+
+
+def test_repacked(users: dict[str, User], image: Path, place: Path) -> None:
+    """What users repack has the owners that the image means, whichever way theirs are kept; seen by root."""
+    from pyrunc.image.look import differences
+
+    for user in users.values():
+        bundle, target = unpack(user, image, place), f"oci:{place}/layout-{user.name}:new"
+        done = user(default_command(), "image", "repack", str(bundle), target)
+        assert done.ok, done
+        assert differences(target, f"oci:{image}:root") == []
+        changed = user("sh", "-c", f"cd {bundle}/rootfs && echo new >new && echo >>etc/passwd")
+        assert changed.ok, changed
+        done = user(default_command(), "image", "repack", str(bundle), target)
+        assert done.ok, done
+        rows = differences(target, f"oci:{image}:root")
+        assert rows == [("M", "/etc/passwd"), ("A", "/new")], rows

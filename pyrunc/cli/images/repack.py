@@ -8,6 +8,8 @@ from pyrunc.cli.options import LIST, SWITCH, TEXT, Command
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pyrunc.cli.context import Context
     from pyrunc.cli.options import Flag, Given
     from pyrunc.image.repack import History
@@ -45,17 +47,16 @@ environment the same change makes the same image.
 )
 
 
-def history(given: Given) -> History:
+def said(given: Given) -> dict[str, Any]:
     """What the flags say about the history."""
+    texts = {name: given.text(f"history.{name}") for name in ("author", "comment", "created", "created_by")}
+    return {**texts, "kept": not given.switch("no-history")}
+
+
+def history(given: Given) -> History:
     from pyrunc.image.repack import History
 
-    return History(
-        given.text("history.author"),
-        given.text("history.comment"),
-        given.text("history.created"),
-        given.text("history.created_by"),
-        kept=not given.switch("no-history"),
-    )
+    return History(**said(given))
 
 
 def warn(message: str) -> None:
@@ -65,21 +66,18 @@ def warn(message: str) -> None:
 
 
 def run(context: Context, given: Given) -> int:
-    from pyrunc.image.repack import repack
+    from pyrunc.image.repack import repack_as_caller
 
     bundle, target = given.arguments
-    descriptor, _ = repack(
-        bundle,
-        target,
-        base=given.text("base"),
-        platform=given.text("platform"),
-        store=given.text("store"),
-        compress=given.text("compress", "auto"),
-        masks=tuple(given.list("mask-path")),
-        mask_volumes=not given.switch("no-mask-volumes"),
-        refresh=given.switch("refresh-bundle"),
-        history=history(given),
-        warn=warn,
-    )
-    show(f"{descriptor.digest}\n")
+    options = {
+        "base": given.text("base"),
+        "platform": given.text("platform"),
+        "store": given.text("store"),
+        "compress": given.text("compress", "auto"),
+        "masks": given.list("mask-path"),
+        "mask_volumes": not given.switch("no-mask-volumes"),
+        "refresh": given.switch("refresh-bundle"),
+        "history": said(given),
+    }
+    show(f"{repack_as_caller(bundle, target, options, warn)}\n")
     return 0
