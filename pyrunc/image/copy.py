@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pyrunc.image.files import reading
 from pyrunc.image.transport import Interrupted
-from pyrunc.specs.errors import Invalid
+from pyrunc.specs.errors import Failure, Invalid
 from pyrunc.specs.image import INDEX_TYPES, MANIFEST_TYPES, Descriptor, Index, decode_either, is_distributable
 from pyrunc.specs.platform import Platform, select
 
@@ -56,6 +56,7 @@ class Copier:
         self.target = target
         self.report = report
         self.done: set[str] = set()
+        self.stopped = False
 
     def document(self, descriptor: Descriptor, data: bytes, depth: int) -> None:
         """An index or a manifest, after all that it names."""
@@ -95,6 +96,8 @@ class Copier:
                     for future in futures:
                         future.result()
                 except BaseException:
+                    # The others end at their next piece, because whoever presses Ctrl-C does not wait for gigabytes.
+                    self.stopped = True
                     pool.shutdown(wait=False, cancel_futures=True)
                     raise
         self.done.update(missing)
@@ -116,4 +119,7 @@ class Copier:
 
     def pieces(self, descriptor: Descriptor) -> Iterator[bytes]:
         data = descriptor.embedded()
-        return iter([data]) if data is not None else self.source.blob(descriptor)
+        for piece in self.source.blob(descriptor) if data is None else (data,):
+            if self.stopped:
+                raise Failure(f"copy {descriptor.digest}", detail="another blob failed before it was whole")
+            yield piece

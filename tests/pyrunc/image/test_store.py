@@ -185,6 +185,25 @@ def test_killed_at_any_moment(store: str, tmp_path: Path) -> None:
     assert len(blobs(store)) == 7
 
 
+def test_a_full_disk(tmp_path: Path, root: None) -> None:
+    """ENOSPC is one clear error; nothing torn is left, and with room again the pull goes through."""
+    made = Layout(tmp_path / "big")
+    made.image(LOWER, blobs=[made.blob(os.urandom(2_000_000), "application/x")], name="box")
+    source, full = f"oci:{made.write()}:box", tmp_path / "full"
+    full.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(full)], check=True)
+    try:
+        with pytest.raises(Failure, match="cannot write .*ENOSPC"):
+            images.pull(source, store=str(full / "store"))
+        for path in full.glob("store/blobs/sha256/*"):
+            assert describe(BLOB, path.read_bytes()).digest == f"sha256:{path.name}"
+        assert images.listing(store=str(full / "store")) == []
+        subprocess.run(["mount", "-o", "remount,size=4m", str(full)], check=True)
+        images.pull(source, store=str(full / "store"))
+    finally:
+        subprocess.run(["umount", str(full)], check=True)
+
+
 def test_a_folder_in_the_way(tmp_path: Path) -> None:
     """A store that cannot be made is one clear error."""
     (tmp_path / "file").write_text("")
