@@ -7,6 +7,7 @@ NAMES = (
     "gc",
     "history",
     "import",
+    "init",
     "insert",
     "inspect",
     "ls",

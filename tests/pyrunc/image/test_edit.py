@@ -47,6 +47,16 @@ def test_new(pyrunc: Pyrunc, tmp_path: Path) -> None:
     assert len(config["rootfs"]["diff_ids"]) == 1
 
 
+def test_init(pyrunc: Pyrunc, tmp_path: Path) -> None:
+    """An empty layout is one to umoci, and stays what it is the next time."""
+    need("umoci")
+    good(pyrunc("image", "init", "made"))
+    run("umoci", "new", "--image", f"{tmp_path}/made:one")
+    good(pyrunc("image", "init", "made"))
+
+    assert document(f"oci:{tmp_path}/made:one")["rootfs"]["diff_ids"] == []
+
+
 @pytest.mark.parametrize("kind", ["plain", "gzip", "folder", "standard input"])
 def test_import(pyrunc: Pyrunc, tmp_path: Path, kind: str, root: None) -> None:
     """A root file system, however it comes, is the image's one layer."""
