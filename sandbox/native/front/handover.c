@@ -177,8 +177,9 @@ static bool find_python(struct python *python)
            add_path(python, "/usr/lib/python3/dist-packages");
 }
 
-/* Python linked into a program of our own (../interpreter.c). It has to be of the version that we are installed for, not older than the interpreter on this machine (which may have been updated since), and
- * find that one's library: PREFIX is that of the interpreter behind the links of a virtual environment. */
+/* Python linked into a program of our own (../interpreter.c). It has to be of the version that we are installed for, not older
+ * than the interpreter on this machine (which may have been updated since), and find that one's library: PREFIX is that of the
+ * interpreter behind the links of a virtual environment. */
 static bool find_own(const struct python *python, const char *folder, char own[PATH_MAX], char prefix[PATH_MAX])
 {
     char library[PATH_MAX];
