@@ -106,6 +106,24 @@ def compile_program(sources: list[str], target: str, defines: dict[str, str] | N
         print(f"warning: {name} is linked dynamically, because there is no static C library", file=sys.stderr)
 
 
+def boot_header() -> str:
+    """boot.py, and the modules that Python needs for its first codec, as arrays of C. Codecs may be asked for before
+    modules in files can be found, and the search for those needs a codec."""
+    encodings = os.path.join(sysconfig.get_path("stdlib"), "encodings")
+    parts = {
+        "boot_code": ("pyrunc.boot", os.path.join(TOP, BOOT)),
+        "encodings_code": ("<frozen encodings>", os.path.join(encodings, "__init__.py")),
+        "aliases_code": ("<frozen encodings.aliases>", os.path.join(encodings, "aliases.py")),
+        "utf_8_code": ("<frozen encodings.utf_8>", os.path.join(encodings, "utf_8.py")),
+    }
+    lines = []
+    for name, (shown, path) in parts.items():
+        with open(path, encoding="utf-8") as file:
+            code = marshal.dumps(compile(file.read(), shown, "exec", dont_inherit=True, optimize=2))
+        lines.append(f"static const unsigned char {name}[] = {{{', '.join(map(str, code))}}};\n")
+    return "".join(lines)
+
+
 def compile_interpreter(folder: str) -> None:
     """Links Python into our own program (interpreter.c), or leaves it out: everything works without it, more slowly."""
     folder_of, library, *asked = (
@@ -116,8 +134,6 @@ def compile_interpreter(folder: str) -> None:
         print(f"warning: no static library of Python ({library}); starts take 2 ms longer", file=sys.stderr)
         return
     target = os.path.join(folder, f"python{sys.version_info.major}.{sys.version_info.minor}")
-    with open(os.path.join(TOP, BOOT), encoding="utf-8") as file:
-        code = marshal.dumps(compile(file.read(), "pyrunc.boot", "exec", dont_inherit=True, optimize=2))
     # As few libraries as can be: each costs the loader 0.1 ms. Named once, in the order that Python gives.
     names = list(dict.fromkeys(" ".join(asked).split()))
     shared = [item for item in names if item in ("-lm", "-ldl", "-lpthread", "-lutil") or not item.startswith("-l")]
@@ -125,7 +141,7 @@ def compile_interpreter(folder: str) -> None:
     ways = ([f"-l:lib{item[2:]}.a" for item in others], others)
     with tempfile.TemporaryDirectory() as scratch:
         with open(os.path.join(scratch, "boot.h"), "w", encoding="ascii") as header:
-            header.write(f"static const unsigned char boot_code[] = {{{', '.join(map(str, code))}}};\n")
+            header.write(boot_header())
         compiler = [*shlex.split(os.environ.get("CC", "cc")), "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror"]
         compiler += [f"-I{scratch}", f"-I{sysconfig.get_path('include')}", os.path.join(TOP, INTERPRETER)]
         for libraries in ways:

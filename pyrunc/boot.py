@@ -4,7 +4,8 @@ warm modules, the command. Never imported.
 The interpreter starts half-way: types, builtins, built-in and frozen modules are there; the search for modules in
 files, codecs and the standard streams are not, and half of a start's cost is theirs. The commands of a container's life
 need none of them when `pyrunc.hot` has left their modules. Whatever does need them finishes the start here, once. Must
-import only built-in modules; `finish`, `executable`, `arguments`, `paths` and `launcher` are given by C.
+import only built-in modules; `finish`, `executable`, `library`, `arguments`, `paths` and `launcher` are given by
+C.
 """
 
 # mypy: ignore-errors
@@ -29,7 +30,8 @@ def finish_start():
         argv = sys.argv
         finish()
         sys.argv = argv
-        sys._stdlib_dir = sys.path[0]  # or `os` and other frozen modules would have no __file__
+        sys._stdlib_dir = library
+        sys.modules["encodings"].__path__ = [f"{library}/encodings"]  # only the first codec of it is compiled in
         sys.path += paths
 
 
@@ -79,6 +81,7 @@ def warm():
 
 sys.argv = ["pyrunc", *arguments]
 sys.executable = executable
+sys._stdlib_dir = library  # or frozen modules would have no __file__ and frozen packages no __path__
 sys.path = list(paths)
 sys.stdin, sys.stdout, sys.stderr = LateStream("stdin"), LateStream("stdout"), LateStream("stderr")
 sys.meta_path.append(LateFinder)

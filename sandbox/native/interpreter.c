@@ -18,7 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "boot.h" /* boot_code: pyrunc/boot.py, compiled and marshalled by the Python that built us */
+#include "boot.h" /* pyrunc/boot.py and what Python needs for its first codec, compiled by the Python that built us */
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23 /* since Linux 5.14 */
@@ -92,6 +92,15 @@ static void start_half(char **argv)
     PyObjectArenaAllocator arenas = {NULL, allocate_arena, free_arena};
     PyObject_SetArenaAllocator(&arenas);
 
+    /* A codec may be asked for while only half of the start is done: bytes that are no UTF-8 are enough. */
+    static struct _frozen codecs[] = {
+        {.name = "encodings", .code = encodings_code, .size = sizeof encodings_code, .is_package = 1},
+        {.name = "encodings.aliases", .code = aliases_code, .size = sizeof aliases_code},
+        {.name = "encodings.utf_8", .code = utf_8_code, .size = sizeof utf_8_code},
+        {0},
+    };
+    PyImport_FrozenModules = codecs;
+
     PyConfig config;
     char library[4096];
     PyConfig_InitIsolatedConfig(&config);
@@ -162,18 +171,24 @@ static PyObject *texts(char **items, const char *separated)
 
 static int boot(char **argv)
 {
+    char library[4096];
+    if ((size_t)snprintf(library, sizeof library, "%s/lib/%s", argv[PREFIX], argv[NAME]) >= sizeof library)
+        return -1;
+
     static PyMethodDef definition = {"finish", finish, METH_NOARGS, NULL};
     PyObject *globals = PyDict_New();
     PyObject *code = PyMarshal_ReadObjectFromString((const char *)boot_code, sizeof boot_code);
     PyObject *function = PyCFunction_New(&definition, NULL), *name = PyUnicode_FromString("pyrunc.boot");
     PyObject *arguments = texts(argv + ARGUMENTS, NULL), *paths = texts(NULL, argv[PATHS]);
     PyObject *launcher = PyUnicode_FromString(argv[LAUNCHER]), *executable = PyUnicode_DecodeFSDefault(argv[EXECUTABLE]);
-    if (!globals || !code || !function || !name || !arguments || !paths || !launcher || !executable || _PySignal_Init(1) < 0 ||
+    PyObject *folder = PyUnicode_DecodeFSDefault(library);
+    if (!globals || !code || !function || !name || !arguments || !paths || !launcher || !executable || !folder || _PySignal_Init(1) < 0 ||
         PyDict_SetItemString(globals, "__builtins__", PyEval_GetBuiltins()) < 0 ||
         PyDict_SetItemString(globals, "__name__", name) < 0 || PyDict_SetItemString(globals, "finish", function) < 0 ||
         PyDict_SetItemString(globals, "arguments", arguments) < 0 || PyDict_SetItemString(globals, "paths", paths) < 0 ||
         PyDict_SetItemString(globals, "launcher", launcher) < 0 ||
-        PyDict_SetItemString(globals, "executable", executable) < 0)
+        PyDict_SetItemString(globals, "executable", executable) < 0 ||
+        PyDict_SetItemString(globals, "library", folder) < 0)
         return -1;
     return PyEval_EvalCode(code, globals, globals) ? 0 : -1;
 }

@@ -41,6 +41,8 @@ def answer(command: list[str], arguments: list[str | bytes], stdin: bytes = b"")
         ["run", "--flag"],
         ["run", "--bundle", "/nonexistent", "none"],
         ["run", "--bundle", b"/tmp/\xc3\xa4\xff", "none"],
+        ["create", "--bundle", "BROKEN", "none"],
+        ["image", "unpack", "oci:BROKEN", "BROKEN/bundle"],
         ["--log-format", "xml", "run", "none"],
         ["exec", "none", "true"],
         ["update", "-r", "-", "none"],
@@ -51,6 +53,9 @@ def answer(command: list[str], arguments: list[str | bytes], stdin: bytes = b"")
 def test_as_python(own: list[str], tmp_path: Path, arguments: list[str | bytes]) -> None:
     """Output, errors and exit code are those of the ordinary interpreter, whatever the start had to be finished for."""
     root: list[str | bytes] = ["--root", str(tmp_path)]
+    (tmp_path / "config.json").write_bytes(b'{"ociVersion": "\xff"}')  # takes a codec's error handler
+    (tmp_path / "rootfs").mkdir()
+    arguments = [word.replace("BROKEN", str(tmp_path)) if isinstance(word, str) else word for word in arguments]
 
     ours = answer(own, [*root, *arguments], b"{}")
 
@@ -80,6 +85,42 @@ def test_settings(own: list[str], tree: Path, tmp_path: Path) -> None:
     assert json.loads(out) == [
         sys.executable, sys.version, os.__file__, 1, 1, 1, False, ["pyrunc", "a", "b c"], "12:34",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "b'\\xff'.decode()",
+        "b'\\xff'.decode('utf-8', 'surrogateescape')",
+        "'\\udcff'.encode('utf-8', 'surrogateescape')",
+        "b'\\xff'.decode('latin-1')",
+        "'ä'.encode('ascii', 'backslashreplace')",
+        "b'a'.decode('punycode')",
+        "'ä'.encode('idna')",
+        "b'a'.decode('no such codec')",
+    ],
+)
+def test_codecs(own: list[str], tmp_path: Path, use: str) -> None:
+    """A codec, or its complaint, is the same before and after the start is finished."""
+    (tmp_path / "pyrunc/cli").mkdir(parents=True)
+    (tmp_path / "pyrunc/__init__.py").write_text("")
+    (tmp_path / "pyrunc/cli/__init__.py").write_text("")
+    (tmp_path / "pyrunc/__pycache__").mkdir()
+    program = (
+        f"def use():\n  try: return repr({use})\n  except Exception as error: return repr(error)\n"
+        "first = use()\nimport json, os\nos.write(1, f'{first}\\n{use()}'.encode('ascii', 'replace'))\nos._exit(0)"
+    )
+    # In place of what pyrunc.hot leaves: executed while only half of the start is done.
+    import marshal
+
+    hot = marshal.dumps((compile(program, "hot", "exec"), [], []))
+    (tmp_path / f"pyrunc/__pycache__/hot.{sys.implementation.cache_tag}.run").write_bytes(hot)
+
+    code, out, err = answer([*own[:4], str(tmp_path), ""], ["run"])
+
+    assert (code, err) == (0, b"")
+    first, second = out.decode().split("\n")
+    assert first == second
 
 
 @pytest.mark.parametrize("finished", [False, True], ids=["half", "finished"])
