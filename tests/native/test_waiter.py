@@ -27,6 +27,7 @@ SIZE = struct.Struct("HHHH")
 RUN = """
 import os, signal, sys
 waiter, terminal, argv, options = eval(sys.argv[1])
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may have it ignored
 signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
 master = -1
 if terminal:

@@ -123,6 +123,8 @@ static int open_again(const struct operation *operation, int mount, const char *
 int attach(int mount, int target, const char *path, const struct operation *operation) {
     int error = attach_once(mount, target, path);
     for (unsigned race = 0; error && race < MAX_RACES; race++) {
+        if (!check_reached(mount, path)) /* exchanged back: on itself nothing can be moved (ELOOP) */
+            return 0;
         target = open_again(operation, mount, path);
         error = target < 0 ? target : attach_once(mount, target, path);
     }
