@@ -20,7 +20,7 @@ from tests.system.conftest import Bundle
 from tests.system.runtime import Runtime
 
 LIST_SECONDS = 0.15
-RATIO = 1.2
+RATIOS = {150: 1.5, 1000: 1.2}  # the smaller one is for machines that have other things to do
 AROUND = 25  # creations whose quickest is "the tenth" and "the last": a single one is at the mercy of the machine
 
 
@@ -93,5 +93,5 @@ def test_many(many: Many, count: int) -> None:
         assert many.runtime("delete", "--force", many.ids.pop()).ok
         host.reap()
     assert files_of_kernel(many.box.id) == before
-    assert late <= RATIO * early
+    assert late <= RATIOS[count] * early
     assert seconds <= LIST_SECONDS
