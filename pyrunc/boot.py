@@ -40,6 +40,8 @@ class LateFinder:
 
     @staticmethod
     def find_spec(name, path=None, target=None):
+        if name.startswith("pyrunc."):
+            sys._pyrunc_hot = False  # it belongs into the file
         finish_start()
 
 
@@ -74,7 +76,7 @@ def warm():
         file = posix.open(f"{paths[0]}/pyrunc/__pycache__/hot.{tag}.{name}", posix.O_RDONLY | posix.O_CLOEXEC)
         hot = marshal.loads(posix.read(file, 1 << 24))
         posix.close(file)
-        exec(hot[0], {"hot": hot, "sys": sys, "posix": posix, "paths": paths})
+        exec(hot[0], {"hot": hot, "sys": sys, "posix": posix, "marshal": marshal, "paths": paths})
     except Exception:
         pass
 

@@ -22,8 +22,14 @@ if TYPE_CHECKING:
 COMMANDS = ("create", "delete", "exec", "kill", "list", "pause", "ps", "resume", "run", "start", "state", "update")
 # Not of every start, and for the most part dear: a filter is compiled once, and that loads libseccomp.
 LEFT_OUT = (
-    "pyrunc.hot", "pyrunc.__main__", "pyrunc.sandbox.failures", "pyrunc.sandbox.describe",
+    "pyrunc.hot", "pyrunc.__main__", "pyrunc.sandbox.failures", "pyrunc.sandbox.describe", "pyrunc.sandbox.trace",
     "pyrunc.sandbox.seccomp.compile", "pyrunc.sandbox.seccomp.conditions", "pyrunc.sandbox.seccomp.names",
+)  # fmt: skip
+# Executed at once though functions import them: every container has need of them. All others that a command has loaded
+# wait in the file until they are asked for.
+ALWAYS = (
+    "pyrunc.lifecycle", "pyrunc.execute", "pyrunc.manage", "pyrunc.sandbox.launcher", "pyrunc.sandbox.cgroup.devices",
+    "pyrunc.sandbox.cgroup.steps", "pyrunc.sandbox.compile.cgroup_mount", "pyrunc.waiter",
 )  # fmt: skip
 # What only some documents need, but many have: always in the file, whichever document came first, and executed when it
 # is asked for. One module that had to be looked for would cost more than all of them.
@@ -32,9 +38,11 @@ LATER = (
 )  # fmt: skip
 BOOT = """
 def boot(modules, later):
-    for _, path, time, size, _, _ in modules + later:
-        found = posix.stat(path)
-        if found.st_mtime_ns != time or found.st_size != size:
+    def fresh(entry):
+        found = posix.stat(entry[1])
+        return found.st_mtime_ns == entry[2] and found.st_size == entry[3]
+    for entry in modules:
+        if not fresh(entry):
             return False
     if not modules[-1][1].startswith(paths[0] + "/pyrunc/"):  # a copied environment, whose original still exists
         return False
@@ -46,7 +54,7 @@ def boot(modules, later):
         class Later:
             @staticmethod
             def find_spec(name, path=None, target=None):
-                if name not in waiting:
+                if name not in waiting or not fresh(waiting[name]):
                     return None
                 found = ModuleSpec(name, Later, origin=waiting[name][1], is_package=waiting[name][4])
                 if waiting[name][4]:
@@ -58,7 +66,7 @@ def boot(modules, later):
             @staticmethod
             def exec_module(module):
                 _, module.__file__, _, _, _, code = waiting[module.__name__]
-                exec(code, module.__dict__)
+                exec(marshal.loads(code), module.__dict__)
         sys.meta_path.insert(0, Later)
     for name, path, _, _, package, code in modules:
         if code is None:
@@ -84,42 +92,67 @@ def boot(modules, later):
             setattr(loaded[parent], child, loaded[name])
     return True
 sys._pyrunc_hot = boot(hot[1], hot[2])
+sys._pyrunc_stale = not sys._pyrunc_hot
 """
 
 
 def refresh() -> None:
-    """Writes the file of the command at hand from what is loaded now. Does nothing where it may not; never raises
-    OSError."""
+    """Writes the file of the command at hand from what is loaded now and what it held before, unless that is nothing
+    new. Does nothing where it may not, and for a command that was watched (--debug), which loads more than others.
+    Never raises OSError."""
     command = next((word for word in sys.argv[1:] if word in COMMANDS), "")
     folder = f"{os.path.dirname(os.path.abspath(__file__))}/__pycache__"
-    if not command or sys.dont_write_bytecode or not os.access(folder, os.W_OK):
+    debugging = any("debug" in word for word in sys.argv[1:])
+    if not command or debugging or sys.dont_write_bytecode or not os.access(folder, os.W_OK):
         return
-    names = [
+    target = f"{folder}/hot.{sys.implementation.cache_tag}.{command}"
+    kept = _kept(target)
+    try:
+        names = [*_loaded(), *(name for name in kept if os.path.exists(_source(name)))]
+        names += LATER if command in ("create", "exec", "run") else ()
+        if kept.issuperset(names) and getattr(sys, "_pyrunc_stale", True) is False:
+            return
+        _write(target, command, list(dict.fromkeys(names)))
+    except OSError:
+        pass  # a cache that cannot be written is no error
+
+
+def _loaded() -> list[str]:
+    return [
         name
         for name, module in sys.modules.items()
         # Libraries have no source, and what cffi makes of one is not even a module.
-        if name.split(".")[0] == "pyrunc"
-        and name not in LEFT_OUT + LATER
-        and vars(module).get("__file__", "").endswith(".py")
+        if name.split(".")[0] == "pyrunc" and name not in LEFT_OUT and vars(module).get("__file__", "").endswith(".py")
     ]
-    target = f"{folder}/hot.{sys.implementation.cache_tag}.{command}"
-    hidden = f"{target}.{os.getpid()}"
+
+
+def _kept(target: str) -> set[str]:
+    """The modules that the file holds now; none when it is not there or damaged."""
     try:
-        # __future__ is a real module, and the only one of the standard library that would have to be looked for.
-        modules = [_entry(name) for name in ("__future__", *_in_order(names))]
-        # The same for _json, which most Pythons have as a library of its own: found once, loaded from there.
-        library = getattr(sys.modules.get("_json"), "__file__", None)
-        if library:
-            found = os.stat(library)
-            modules.insert(0, ("_json", library, found.st_mtime_ns, found.st_size, False, None))
-        later = [_entry(name) for name in LATER] if command in ("create", "exec", "run") else []
-        # Whoever may write it has root execute what they like: never by the umask alone.
-        fd = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
-        with open(fd, "wb") as file:
-            file.write(marshal.dumps((compile(BOOT, "pyrunc.hot", "exec"), modules, later)))
-        os.rename(hidden, target)
-    except OSError:
-        pass  # a cache that cannot be written is no error
+        with open(target, "rb") as file:
+            _, modules, later = marshal.load(file)
+        return {entry[0] for entry in [*modules, *later] if entry[0].split(".")[0] == "pyrunc"}
+    except (OSError, ValueError, EOFError, TypeError):
+        return set()
+
+
+def _write(target: str, command: str, names: list[str]) -> None:
+    first = _in_order([name for name in ("pyrunc.cli", f"pyrunc.cli.{command}", *ALWAYS) if name in names], names)
+    # __future__ is a real module, and the only one of the standard library that would have to be looked for.
+    modules = [_entry(name) for name in ("__future__", *first)]
+    # The same for _json, which most Pythons have as a library of its own: found once, loaded from there.
+    library = getattr(sys.modules.get("_json"), "__file__", None)
+    if library:
+        found = os.stat(library)
+        modules.insert(0, ("_json", library, found.st_mtime_ns, found.st_size, False, None))
+    # Bytes within bytes: what nobody asks for is not even unpacked.
+    later = [(*entry[:5], marshal.dumps(entry[5])) for entry in map(_entry, (n for n in names if n not in first))]
+    hidden = f"{target}.{os.getpid()}"
+    # Whoever may write it has root execute what they like: never by the umask alone.
+    fd = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    with open(fd, "wb") as file:
+        file.write(marshal.dumps((compile(BOOT, "pyrunc.hot", "exec"), modules, later)))
+    os.rename(hidden, target)
 
 
 def _entry(name: str) -> tuple[str, str, int, int, bool, CodeType | None]:
@@ -171,9 +204,9 @@ def _without_lines(code: CodeType) -> CodeType:
     return code.replace(co_linetable=b"", co_consts=inner)
 
 
-def _in_order(names: list[str]) -> list[str]:
-    """Every module after those that it imports at its top level. A package may come after its modules: nobody asks for
-    it."""
+def _in_order(roots: list[str], names: list[str]) -> list[str]:
+    """The roots and what they import at their top level, every module after those that it imports. A package may come
+    after its modules: nobody asks for it."""
     order: list[str] = []
     begun: set[str] = set()
 
@@ -183,9 +216,10 @@ def _in_order(names: list[str]) -> list[str]:
         begun.add(name)
         for needed in _imports(name):
             visit(needed)
+        visit(name.rpartition(".")[0])
         order.append(name)
 
-    for name in names:
+    for name in roots:
         visit(name)
     return order
 

@@ -123,3 +123,30 @@ def test_moved_package_is_not_mixed(copy: Path, tmp_path_factory: pytest.TempPat
         shutil.copytree(copy / name, other / name, symlinks=True)
 
     assert listed(other) == "cold 0"
+
+
+def held(copy: Path) -> list[str]:
+    _, modules, later = marshal.loads(cache(copy).read_bytes())
+    return sorted(entry[0] for entry in [*modules, *later])
+
+
+def test_watched_command_leaves_nothing(copy: Path) -> None:
+    """A command that logs its steps loads more than others: the file is not made by it."""
+    command = [sys.executable, "-I", "-S", "-X", "utf8", "-c", PROGRAM, str(copy), "--debug", "list", "-q"]
+    subprocess.run(command, capture_output=True, check=True)
+
+    assert not cache(copy).exists()
+
+
+def test_what_was_needed_once_is_kept(copy: Path) -> None:
+    """A file that is made anew keeps what commands before have needed, and waits with it until it is asked for."""
+    source = copy / "pyrunc/cli/list.py"
+    text = source.read_text()
+    using = "def run(context: Context, given: Given) -> int:\n"
+    source.write_text(text.replace(using, f"{using}    import pyrunc.notify as _\n"))
+    assert [listed(copy), listed(copy)] == ["cold 0", "warm 0"]
+    assert "pyrunc.notify" in held(copy)
+
+    source.write_text(text)
+    assert [listed(copy), listed(copy)] == ["cold 0", "warm 0"]
+    assert "pyrunc.notify" in [entry[0] for entry in marshal.loads(cache(copy).read_bytes())[2]]
