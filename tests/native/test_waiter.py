@@ -27,7 +27,8 @@ SIZE = struct.Struct("HHHH")
 RUN = """
 import os, signal, sys
 waiter, terminal, argv, options = eval(sys.argv[1])
-signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may have it ignored
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+    signal.signal(number, signal.SIG_DFL)  # whoever runs the tests in the background has them ignored
 signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
 master = -1
 if terminal:
