@@ -76,6 +76,7 @@ def boot(modules, later):
             spec.name = name
             spec.origin = path
             loaded[name] = module = _imp.create_dynamic(spec)
+            module.__file__ = path
             _imp.exec_dynamic(module)
             continue
         module = loaded[name] = kind(name)

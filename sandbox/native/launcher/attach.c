@@ -121,7 +121,11 @@ static int open_again(const struct operation *operation, int mount, const char *
 /* The same, and on from where the mount is then whenever the folder was exchanged meanwhile: it only has to stand still for the
  * moment between opening and moving. Nobody may keep us at it for ever. OPERATION may be NULL: then nothing is made. */
 int attach(int mount, int target, const char *path, const struct operation *operation) {
-    int error = attach_once(mount, target, path);
+    int error = sys_move_mount(mount, target);
+    close(target);
+    if (error) /* what cannot be mounted there cannot be mounted there */
+        return error;
+    error = check_reached(mount, path);
     for (unsigned race = 0; error && race < MAX_RACES; race++) {
         if (!check_reached(mount, path)) /* exchanged back: on itself nothing can be moved (ELOOP) */
             return 0;

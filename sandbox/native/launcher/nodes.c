@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+enum { MAX_RACES = 200 };
+
 /* Opens the folder that PATH is to be made in, making it too when it is missing. */
 int open_parent(const char *path, char last[256]) {
     char folder[PATH_MAX];
@@ -20,7 +22,7 @@ int open_parent(const char *path, char last[256]) {
     return parent < 0 ? because(parent, DETAIL_TARGET, path) : parent;
 }
 
-int op_mkdir(const struct operation *operation) {
+static int make_folder(const struct operation *operation) {
     char last[256];
     const char *path = operation->texts[MKDIR_PATH].bytes;
     int parent = open_parent(path, last);
@@ -35,6 +37,14 @@ int op_mkdir(const struct operation *operation) {
         return because(-EEXIST, DETAIL_EXISTS_DIFFERENT, path);
     close(found);
     return 0;
+}
+
+/* Again when it was there and then was not: somebody may be exchanging folders meanwhile. */
+int op_mkdir(const struct operation *operation) {
+    int error = -EEXIST;
+    for (unsigned race = 0; error == -EEXIST && race < MAX_RACES; race++)
+        error = make_folder(operation);
+    return error;
 }
 
 static bool is_device(const struct stat *found, uint64_t mode, uint64_t major_number, uint64_t minor_number) {

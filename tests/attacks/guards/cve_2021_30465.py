@@ -5,7 +5,8 @@ TAKEN_OUT = (
     (
         "sandbox/native/launcher/attach.c",
         "    int error = sys_move_mount(mount, target);\n    close(target);\n"
-        "    return error ? error : check_reached(mount, path);\n",
+        "    if (error) /* what cannot be mounted there cannot be mounted there */\n        return error;\n"
+        "    error = check_reached(mount, path);\n",
         """    char whole[8192] = {0};
     char link[64] = "/proc/self/fd/";
     write_decimal(link + 14, root_fd());
@@ -14,7 +15,6 @@ TAKEN_OUT = (
         whole[length + at] = path[at];
     int error = answer(syscall(SYS_move_mount, mount, "", AT_FDCWD, whole, MOVE_MOUNT_F_EMPTY_PATH | 0x10));
     close(target);
-    (void)check_reached;
     return error;
 """,
     ),
