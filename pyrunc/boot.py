@@ -16,7 +16,10 @@ import marshal
 import posix
 import sys
 
-COMMANDS = ("create", "run", "exec", "start", "state", "kill", "delete", "list", "ps", "pause", "resume", "update")
+COMMANDS = (
+    "create", "run", "exec", "start", "state", "kill", "delete", "list", "ps", "pause", "resume", "update", "events",
+    "features", "spec",
+)  # fmt: skip
 
 gc.disable()
 finished = False

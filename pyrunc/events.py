@@ -6,17 +6,18 @@ Returns and yields values in runc's form; must not print.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
 
 from pyrunc.manage import state
 from pyrunc.specs.errors import PyruncError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
     from pyrunc.record import Record
 
-Event = dict[str, Any]
+    Event = dict[str, Any]
 
 
 def statistics(root: str, id: str) -> Event:

@@ -19,7 +19,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType
 
-COMMANDS = ("create", "delete", "exec", "kill", "list", "pause", "ps", "resume", "run", "start", "state", "update")
+COMMANDS = (
+    "create", "delete", "events", "exec", "features", "kill", "list", "pause", "ps", "resume", "run", "spec", "start",
+    "state", "update",
+)  # fmt: skip
 # Not of every start, and for the most part dear: a filter is compiled once, and that loads libseccomp.
 LEFT_OUT = (
     "pyrunc.hot", "pyrunc.__main__", "pyrunc.sandbox.failures", "pyrunc.sandbox.describe", "pyrunc.sandbox.trace",

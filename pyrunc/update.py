@@ -6,16 +6,15 @@ note, because a command was killed between two writes, first goes back to what i
 
 from __future__ import annotations
 
-import json
+import _signal
 import os
-import signal
-from typing import Any
 
 from pyrunc.bundle import read_config
 from pyrunc.manage import NOT_RUNNING, PATIENCE, lock, status_when_locked
 from pyrunc.record import Record
 from pyrunc.sandbox.cgroup.update import bring_back, carry_out, ignored, plan_update, previous
 from pyrunc.specs.decode import Node, decode
+from pyrunc.specs.encode import encode
 from pyrunc.specs.errors import PyruncError
 from pyrunc.specs.rules import check_update
 from pyrunc.specs.runtime import Resources, decode_spec
@@ -23,13 +22,15 @@ from pyrunc.store import Folder, Store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pyrunc.sandbox.cgroup.update import Write
 
-Json = dict[str, Any]
+    Json = dict[str, Any]
 
 NOTE = "update"
 # What can end us by a person's hand between two writes; SIGKILL is what the note is for.
-SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+SIGNALS = {_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP}
 
 
 def update(root: str, id: str, resources: Json, rdt: Json | None = None) -> list[str]:
@@ -40,7 +41,7 @@ def update(root: str, id: str, resources: Json, rdt: Json | None = None) -> list
     check_update(Resources(Node(changes)))
     store = Store(root)
     folder = lock(store, id, PATIENCE)
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    before = _signal.pthread_sigmask(_signal.SIG_BLOCK, SIGNALS)
     try:
         record = store.load(id)
         if status_when_locked(store, record) not in ("created", "running", "paused"):
@@ -64,7 +65,7 @@ def update(root: str, id: str, resources: Json, rdt: Json | None = None) -> list
         return warnings
     finally:
         folder.close()
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
 
 
 def _schemata(config: Json, rdt: Json, id: str) -> Write:
@@ -79,7 +80,7 @@ def _schemata(config: Json, rdt: Json, id: str) -> Write:
     if not config["linux"].get("intelRdt"):
         raise PyruncError("updating a non-existent Intel RDT configuration is not supported")
     config["linux"]["intelRdt"].update(rdt)
-    asked = decode_spec(json.dumps(config).encode()).linux.intel_rdt
+    asked = decode_spec(encode(config).encode()).linux.intel_rdt
     assert asked is not None
     where = groups(asked, id, host)
     return f"{where.path}/schemata", where.schemata, POINTER, ""
@@ -89,7 +90,7 @@ def _change(folder: Folder, record: Record, writes: list[Write], config: Json) -
     old = previous(writes)
     with open(f"{folder.path}/config.json", encoding="utf-8", errors="surrogateescape") as file:
         note = {"limits": old, "config": file.read()}
-    folder.write(NOTE, json.dumps(note).encode())
+    folder.write(NOTE, encode(note).encode())
     try:
         carry_out(writes)
         if record.unit is not None:
@@ -97,7 +98,7 @@ def _change(folder: Folder, record: Record, writes: list[Write], config: Json) -
 
             tell(record.unit, record.cgroups, [(path, value) for path, value, _, _ in writes])
             carry_out(writes)
-        folder.write("config.json", json.dumps(config).encode())
+        folder.write("config.json", encode(config).encode())
     except BaseException:
         _finish(folder, record)
         raise
@@ -107,8 +108,8 @@ def _change(folder: Folder, record: Record, writes: list[Write], config: Json) -
 def _finish(folder: Folder, record: Record) -> None:
     """Goes back to what an `update` that has not come to its end had found."""
     try:
-        with open(f"{folder.path}/{NOTE}", encoding="utf-8") as file:
-            note = json.load(file)
+        with open(f"{folder.path}/{NOTE}", "rb") as file:
+            note = decode(file.read())
     except FileNotFoundError:
         return
     limits = [(path, value) for path, value in note["limits"]]

@@ -53,9 +53,9 @@ def run(context: Context, given: Given) -> int:
 
 
 def line(event: Event) -> str:
-    import json
+    from pyrunc.specs.encode import encode
 
-    return json.dumps(event, separators=(",", ":")) + "\n"
+    return encode(event, compact=True) + "\n"
 
 
 def duration(name: str, text: str) -> float:

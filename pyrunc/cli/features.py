@@ -17,8 +17,7 @@ COMMAND = Command("features", "show what pyrunc supports, as JSON", maximum=0)
 
 
 def run(context: Context, given: Given) -> int:
-    import json
-
+    from pyrunc.specs.encode import encode
     from pyrunc.specs.features import features
     from pyrunc.version import COMMIT, VERSION
 
@@ -26,5 +25,5 @@ def run(context: Context, given: Given) -> int:
     annotations = {"io.pyrunc.version": VERSION, "org.opencontainers.runc.checkpoint.enabled": "true"}
     if COMMIT:
         annotations["io.pyrunc.commit"] = COMMIT
-    show(json.dumps(features(annotations), indent=4) + "\n")
+    show(encode(features(annotations), indent="    ") + "\n")
     return 0

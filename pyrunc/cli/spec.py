@@ -26,15 +26,15 @@ Edit the file to taste; "pyrunc validate" checks it and "pyrunc plan" shows what
 
 
 def run(context: Context, given: Given) -> int:
-    import json
     import os
 
     from pyrunc.specs.default import default_spec
+    from pyrunc.specs.encode import encode
 
     path = os.path.join(given.text("bundle"), "config.json")
     cgroup2 = os.path.exists("/sys/fs/cgroup/cgroup.controllers")
     document = default_spec(given.switch("rootless"), os.geteuid(), os.getegid(), cgroup2)
-    text = json.dumps(document, indent="\t", ensure_ascii=False) + "\n"
+    text = encode(document, indent="\t", ascii=False) + "\n"
     try:
         with open(path, "x", encoding="utf-8") as file:
             file.write(text)

@@ -8,11 +8,14 @@ container has no cgroup of shows zeros.
 from __future__ import annotations
 
 import posix
-from typing import Any
 
 from pyrunc.sandbox.cgroup.steps import read
 
-Json = dict[str, Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    Json = dict[str, Any]
 
 UNLIMITED = (1 << 64) - 1  # "max", as Go reads it
 SECOND = 1_000_000_000

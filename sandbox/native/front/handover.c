@@ -35,7 +35,7 @@ static const char program[] = "import sys,gc\n"
                               " sys.dont_write_bytecode=not mask&2\n" /* caches of root's code are root's alone */
                               " if '--debug'in sys.argv:raise OSError\n"
                               " name=next(word for word in sys.argv if word in('create','run','exec','start','state',"
-                              "'kill','delete','list','ps','pause','resume','update'))\n"
+                              "'kill','delete','list','ps','pause','resume','update','events','features','spec'))\n"
                               " tag=sys.implementation.cache_tag\n"
                               " file=posix.open(f'{paths[0]}/pyrunc/__pycache__/hot.{tag}.{name}',posix.O_CLOEXEC)\n"
                               " hot=marshal.loads(posix.read(file,1<<24))\n"
