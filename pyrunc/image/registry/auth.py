@@ -12,6 +12,7 @@ import base64
 import json
 import re
 from collections.abc import Callable
+from threading import Lock
 
 from pyrunc.image.registry.credentials import TOKEN_USER
 from pyrunc.specs.errors import Failure, Invalid
@@ -52,15 +53,23 @@ class Authority:
         self.host = host
         self.tokens: dict[str, str] = {}
         self.basic = ""
+        self.lock = Lock()
 
     def header(self, scopes: tuple[str, ...]) -> dict[str, str]:
         """What is known to be wanted, so far."""
         value = self.tokens.get(" ".join(scopes)) or self.basic
         return {"Authorization": value} if value else {}
 
-    def answer(self, header: str, scopes: tuple[str, ...], secure: bool) -> None:
-        """Gets what the challenge asks for."""
-        found = challenges(header)
+    def answer(self, header: str, scopes: tuple[str, ...], secure: bool, refused: str) -> bool:
+        """Gets what the challenge asks for; not again what another thread has got since REFUSED was sent. Whether
+        it did."""
+        with self.lock:
+            if self.header(scopes).get("Authorization", "") != refused:
+                return False
+            self._prove(challenges(header), header, scopes, secure)
+            return True
+
+    def _prove(self, found: dict[str, dict[str, str]], header: str, scopes: tuple[str, ...], secure: bool) -> None:
         if "bearer" in found:
             self.tokens[" ".join(scopes)] = f"Bearer {self._token(found['bearer'], scopes, secure)}"
         elif "basic" in found and self.credentials:

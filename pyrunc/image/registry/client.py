@@ -60,8 +60,9 @@ class Client:
         attempt = 0
         while True:
             attempt += 1
+            proof = self.authority.header(scopes)
             try:
-                response = self._follow(method, url, headers or {}, body, scopes)
+                response = self._follow(method, url, headers or {}, body, proof)
             except urllib3.exceptions.HTTPError as error:
                 if attempt >= attempts or _final(error):
                     raise self._failed(error) from None
@@ -72,11 +73,11 @@ class Client:
                     drop(response)
                 return response
             challenge = response.headers.get("WWW-Authenticate", "")
-            # A token that has run out is one that is refused: the same answer, and a new one is asked for once.
+            # A token that has run out is one that is refused: the same answer, and a new one is asked for once more.
             if response.status == 401 and challenge and refreshed < 2 and _origin(url) == self._own():
                 drop(response)
-                refreshed += 1
-                self.authority.answer(challenge, scopes, url.startswith("https:") and not self.server.insecure)
+                secure = url.startswith("https:") and not self.server.insecure
+                refreshed += self.authority.answer(challenge, scopes, secure, proof.get("Authorization", ""))
                 continue
             if response.status in PASSING and attempt < attempts:
                 drop(response)
@@ -85,11 +86,11 @@ class Client:
             raise self.refused(method, url, response)
 
     def _follow(
-        self, method: str, url: str, headers: dict[str, str], body: bytes | None, scopes: tuple[str, ...]
+        self, method: str, url: str, headers: dict[str, str], body: bytes | None, proof: dict[str, str]
     ) -> urllib3.BaseHTTPResponse:
         for _ in range(REDIRECTS):
-            own = self.authority.header(scopes) if _origin(url) == self._own() else {}
-            response = self._send(method, url, {**headers, **own}, body)
+            given = proof if _origin(url) == self._own() else {}
+            response = self._send(method, url, {**headers, **given}, body)
             target = response.headers.get("Location", "")
             if response.status not in (301, 302, 303, 307, 308) or not target:
                 return response

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Lock
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -258,20 +259,27 @@ def test_nothing_leads_from_https_to_http(tmp_path: Path) -> None:
 
 
 class Tokens:
-    """A token service and the registry that asks for its tokens, each good for a few requests."""
+    """A token service and the registry that asks for its tokens. After each of these numbers of requests that it
+    let pass, the token that is good is so no more."""
 
-    def __init__(self, server: Faulty, uses: int) -> None:
-        self.server, self.uses, self.left, self.given = server, uses, 0, 0
+    def __init__(self, server: Faulty, *ends: int) -> None:
+        self.server, self.ends, self.passed, self.given, self.good = server, ends, 0, 0, False
+        self.lock = Lock()
         self.asked: list[tuple[dict[str, list[str]], str]] = []
 
     def __call__(self, request: Any) -> bool:
+        with self.lock:
+            return self.answer(request)
+
+    def answer(self, request: Any) -> bool:
         if request.path.startswith("/token"):
             query = parse_qs(urlsplit(request.path).query)
             self.asked.append((query, request.headers.get("Authorization", "")))
-            self.given, self.left = self.given + 1, self.uses
+            self.given, self.good = self.given + 1, True
             return reply(request, 200, json.dumps({"token": f"t{self.given}"}).encode())
-        if request.headers.get("Authorization") == f"Bearer t{self.given}" and self.left:
-            self.left -= 1
+        if request.headers.get("Authorization") == f"Bearer t{self.given}" and self.good:
+            self.passed += 1
+            self.good = self.passed not in self.ends
             return False
         realm = f'Bearer realm="http://{self.server.host}/token",service="a, b",scope="repository:a/box:pull"'
         return reply(request, 401, **{"WWW-Authenticate": realm})
@@ -279,7 +287,7 @@ class Tokens:
 
 def test_tokens(faulty: Faulty, tmp_path: Path) -> None:
     """Anonymous or with a password, a token is asked for what is needed, and used for all of it."""
-    faulty.faults.append(service := Tokens(faulty, 100))
+    faulty.faults.append(service := Tokens(faulty))
     pull(faulty, tmp_path)
     images.inspect(f"docker://{faulty.host}/a/box:1", access=Access(credentials="me:secret"))
 
@@ -289,11 +297,11 @@ def test_tokens(faulty: Faulty, tmp_path: Path) -> None:
 
 
 def test_tokens_run_out(faulty: Faulty, tmp_path: Path) -> None:
-    """A token that is refused is replaced, in the middle of a pull."""
-    faulty.faults.append(service := Tokens(faulty, 1))
+    """A token that is refused is replaced, in the middle of a pull; once, however many requests it was refused to."""
+    faulty.faults.append(service := Tokens(faulty, 1, 2))
     pull(faulty, tmp_path)
 
-    assert len(service.asked) >= 2
+    assert len(service.asked) == 3
 
 
 def test_a_token_service_that_gives_none(faulty: Faulty, tmp_path: Path) -> None:
