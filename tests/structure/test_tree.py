@@ -97,6 +97,14 @@ def test_no_placeholders(tree: Path) -> None:
     assert found == []
 
 
+def test_launcher_length(tree: Path) -> None:
+    """What acts inside a container is as few lines of C as the documents say."""
+    sources = [path for path in (tree / "sandbox/native/launcher").iterdir() if path.suffix in (".c", ".h")]
+    lines = sum(path.read_bytes().count(b"\n") for path in sources)
+
+    assert 1_000 < lines < 4_000
+
+
 def test_links(tree: Path) -> None:
     """The two links that make the three folders one package are there, and relative."""
     assert os.readlink(tree / "pyrunc/sandbox") == "../sandbox"
