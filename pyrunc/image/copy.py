@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from pyrunc.image.files import reading
-from pyrunc.image.transport import Interrupted
+from pyrunc.image.transport import Interrupted, called
 from pyrunc.specs.errors import Failure, Invalid
 from pyrunc.specs.image import INDEX_TYPES, MANIFEST_TYPES, Descriptor, Index, decode_either, is_distributable
 from pyrunc.specs.platform import Platform, select
@@ -62,8 +62,7 @@ class Copier:
         """An index or a manifest, after all that it names."""
         if depth > LIMIT_DEPTH:
             raise Invalid(f"image indexes are nested more than {LIMIT_DEPTH} deep")
-        kind = "index" if descriptor.media_type in INDEX_TYPES else "manifest"
-        with reading(f"{kind} {descriptor.digest}"):
+        with reading(called(descriptor)):
             value = decode_either(data, descriptor.media_type)
         if isinstance(value, Index):
             for child in value.manifests:

@@ -6,18 +6,34 @@ configuration's diff_ids. Must never open a layer before it is wanted.
 
 from __future__ import annotations
 
-from typing import IO
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 
-from pyrunc.image.files import Store, document, reading
+from pyrunc.image.files import Archive, Store, document, reading
 from pyrunc.image.source import Image, Layer
+from pyrunc.image.stream import read
 from pyrunc.specs.decode import Node, decode
-from pyrunc.specs.errors import Invalid
-from pyrunc.specs.image import decode_image_config, digest_of
+from pyrunc.specs.errors import Failure, Invalid
+from pyrunc.specs.image import ImageConfig, decode_image_config, digest_of
 
 HEXADECIMAL = set("0123456789abcdef")
 
 
-def open_image(store: Store, reference: str) -> Image:
+class Saved:
+    """What manifest.json says of one image: its configuration, as it is in the file `name`, and the files of its
+    layers, as many as the configuration has."""
+
+    __slots__ = ("config", "data", "layers", "name")
+
+    def __init__(self, name: str, data: bytes, config: ImageConfig, layers: tuple[str, ...]) -> None:
+        self.name = name
+        self.data = data
+        self.config = config
+        self.layers = layers
+
+
+def saved(store: Store, reference: str) -> Saved:
     """The image REFERENCE of an archive."""
     entries = document(store, "manifest.json")
     with reading("manifest.json"):
@@ -30,12 +46,33 @@ def open_image(store: Store, reference: str) -> Image:
     _check_name(name, data)
     with reading(name):
         config = decode_image_config(data)
-    names = chosen.texts("Layers")
-    if len(names) != len(config.diff_ids):
-        message = f"manifest.json has {len(names)} layers, the config {len(config.diff_ids)}"
+    layers = chosen.texts("Layers")
+    if len(layers) != len(config.diff_ids):
+        message = f"manifest.json has {len(layers)} layers, the config {len(config.diff_ids)}"
         raise Invalid(message, chosen.at("Layers"))
-    pairs = zip(names, config.diff_ids, strict=True)
-    return Image(config, [_layer(store, name, diff_id) for name, diff_id in pairs], store)
+    return Saved(name, data, config, layers)
+
+
+def open_image(path: str, reference: str) -> Image:
+    """The image REFERENCE of the archive PATH, to be unpacked."""
+    store = Archive(path)
+    with closed_on_error(store):
+        found = saved(store, reference)
+        pairs = zip(found.layers, found.config.diff_ids, strict=True)
+        return Image(found.config, [_layer(store, name, diff_id) for name, diff_id in pairs], store)
+
+
+@contextmanager
+def closed_on_error(store: Archive) -> Iterator[None]:
+    """A file that is missing is named by its archive."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        store.close()
+        raise Failure(f"read {store.path}", number=error.errno or 2, detail=f"{error} is not in it") from None
+    except BaseException:
+        store.close()
+        raise
 
 
 def find(images: list[Node], reference: str) -> Node:
@@ -77,9 +114,10 @@ def _check_name(name: str, data: bytes) -> None:
 
 def _layer(store: Store, name: str, diff_id: str) -> Layer:
     # No blob digest is known, but what is unpacked must be DIFF_ID.
-    def open() -> IO[bytes]:
-        return store.open(name)[0]
-
     file, size = store.open(name)
     file.close()
-    return Layer("", size, diff_id, open)
+    return Layer("", size, diff_id, partial(_pieces, store, name))
+
+
+def _pieces(store: Store, name: str) -> Iterator[bytes]:
+    yield from read(store.open(name)[0])

@@ -10,13 +10,12 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from pyrunc.image.docker import find
-from pyrunc.image.files import Archive, document, reading
+from pyrunc.image.docker import closed_on_error, saved
+from pyrunc.image.files import Archive, document
 from pyrunc.image.stream import PIECE, compression, read
 from pyrunc.image.transport import describe
-from pyrunc.specs.decode import Node, decode
-from pyrunc.specs.errors import Failure, Invalid
-from pyrunc.specs.image import DOCKER_CONFIG, DOCKER_MANIFEST, Descriptor, decode_image_config, digest_of
+from pyrunc.specs.errors import Failure
+from pyrunc.specs.image import DOCKER_CONFIG, DOCKER_MANIFEST, Descriptor
 
 LAYER = "application/vnd.docker.image.rootfs.diff.tar"
 TYPES = {"": LAYER, "gzip": f"{LAYER}.gzip", "zstd": f"{LAYER}.zstd"}
@@ -29,37 +28,18 @@ class DockerSource:
         self.path = path
         self.files = Archive(path)
         self.names: dict[str, str] = {}
-        try:
+        with closed_on_error(self.files):
             self.manifest = self._manifest(reference)
-        except FileNotFoundError as error:
-            self.files.close()
-            raise Failure(f"read {path}", number=error.errno or 2, detail=f"{error} is not in it") from None
-        except BaseException:
-            self.files.close()
-            raise
 
     def _manifest(self, reference: str) -> bytes:
-        data = document(self.files, "manifest.json")
-        with reading("manifest.json"):
-            items = decode(data)
-            if not isinstance(items, list):
-                raise Invalid("expected an array")
-            chosen = find([Node(item, f"[{index}]") for index, item in enumerate(items)], reference)
-            name = chosen.required_text("Config")
-        config = document(self.files, name)
-        with reading(name):
-            ids = decode_image_config(config).diff_ids
-        layers = chosen.texts("Layers")
-        if len(layers) != len(ids):
-            message = f"manifest.json has {len(layers)} layers, the config {len(ids)}"
-            raise Invalid(message, chosen.at("Layers"))
-        self.names[digest_of(config)] = name
-        described = {"mediaType": DOCKER_CONFIG, "digest": digest_of(config), "size": len(config)}
-        pairs = zip(layers, ids, strict=True)
+        found = saved(self.files, reference)
+        config = describe(DOCKER_CONFIG, found.data)
+        self.names[config.digest] = found.name
+        pairs = zip(found.layers, found.config.diff_ids, strict=True)
         value = {
             "schemaVersion": 2,
             "mediaType": DOCKER_MANIFEST,
-            "config": described,
+            "config": {"mediaType": DOCKER_CONFIG, "digest": config.digest, "size": config.size},
             "layers": [self._layer(layer, diff_id) for layer, diff_id in pairs],
         }
         return json.dumps(value, separators=(",", ":")).encode()

@@ -1,59 +1,18 @@
-"""OCI image layouts: from index.json by way of descriptors to the one manifest that is wanted.
+"""OCI image layouts: which entry of index.json is meant, and the documents that descriptors describe.
 
 Every document is read by its descriptor, which says size, digest and type, and is refused when it is not that.
-Indexes may nest, but not without end (CVE-2026-53493). Must never open a layer: it only says how.
+Must never open a layer: it only says where it is.
 """
 
 from __future__ import annotations
 
-from typing import IO
-
-from pyrunc.image.files import LIMIT_DOCUMENT, Store, document, reading
-from pyrunc.image.source import Image, Layer
+from pyrunc.image.files import LIMIT_DOCUMENT, Store, document
 from pyrunc.specs.errors import Invalid
-from pyrunc.specs.image import (
-    CONFIG_TYPES,
-    INDEX_TYPES,
-    Descriptor,
-    Index,
-    check_layers,
-    check_layout,
-    decode_image_config,
-    decode_index,
-    decode_manifest,
-)
+from pyrunc.specs.image import Descriptor, Index
 from pyrunc.specs.platform import Platform, select
 
-LIMIT_DEPTH = 8
 REF_NAME = "org.opencontainers.image.ref.name"
 FULL_NAME = "io.containerd.image.name"  # where containerd and Docker write what they were asked for
-
-
-def open_image(store: Store, reference: str, wanted: Platform) -> Image:
-    """The image REFERENCE of a layout, for the platform WANTED when there are several."""
-    header, entries = document(store, "oci-layout"), document(store, "index.json")
-    with reading("oci-layout"):
-        check_layout(header)
-    with reading("index.json"):
-        index = decode_index(entries)
-    descriptor = find(index, reference, wanted)
-    for _ in range(LIMIT_DEPTH):
-        if descriptor.media_type not in INDEX_TYPES:
-            break
-        with reading(f"index {descriptor.digest}"):
-            index = decode_index(content(store, descriptor), descriptor.media_type)
-        descriptor = select(index.manifests, wanted)
-    else:
-        raise Invalid(f"image indexes are nested more than {LIMIT_DEPTH} deep")
-    with reading(f"manifest {descriptor.digest}"):
-        manifest = decode_manifest(content(store, descriptor), descriptor.media_type)
-        if manifest.config.media_type not in CONFIG_TYPES:
-            raise Invalid(f"{manifest.config.media_type!r} is not the configuration of an image", "config.mediaType")
-    with reading(f"config {manifest.config.digest}"):
-        config = decode_image_config(content(store, manifest.config))
-    check_layers(manifest, config)
-    pairs = zip(manifest.layers, config.diff_ids, strict=True)
-    return Image(config, [_layer(store, blob, diff_id) for blob, diff_id in pairs], store)
 
 
 def find(index: Index, reference: str, wanted: Platform) -> Descriptor:
@@ -97,13 +56,6 @@ def content(store: Store, descriptor: Descriptor) -> bytes:
         data = document(store, blob_path(descriptor))
         descriptor.verify(data)
     return data
-
-
-def _layer(store: Store, blob: Descriptor, diff_id: str) -> Layer:
-    def open() -> IO[bytes]:
-        return store.open(blob_path(blob))[0]
-
-    return Layer(blob.digest, blob.size, diff_id, open)
 
 
 def blob_path(descriptor: Descriptor) -> str:

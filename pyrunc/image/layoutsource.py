@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from errno import ENOENT
 
-from pyrunc.image.files import Folder, Store, document, reading
+from pyrunc.image.files import Archive, Folder, document, reading
 from pyrunc.image.layout import blob_path, content, find
 from pyrunc.image.stream import PIECE
+from pyrunc.image.transport import called
 from pyrunc.specs.errors import Failure
 from pyrunc.specs.image import Descriptor, check_layout, decode_index
 from pyrunc.specs.platform import Platform, parse_platform
 
 
 class LayoutSource:
-    def __init__(self, files: Store, reference: str, wanted: Platform | None = None) -> None:
+    def __init__(self, files: Folder | Archive, reference: str, wanted: Platform | None = None) -> None:
         self.files = files
         self.reference = reference
         self.wanted = wanted
@@ -27,20 +28,22 @@ class LayoutSource:
             check_layout(header)
         with reading("index.json"):
             index = decode_index(entries)
-            descriptor = find(index, self.reference, self.wanted or _own())
+        descriptor = find(index, self.reference, self.wanted or _own())
         return descriptor, self.document(descriptor)
 
     def document(self, descriptor: Descriptor) -> bytes:
         try:
-            return content(self.files, descriptor)
-        except FileNotFoundError:
-            raise _missing(descriptor.digest) from None
+            with reading(called(descriptor)):
+                return content(self.files, descriptor)
+        except FileNotFoundError as error:
+            raise self._missing(error) from None
 
     def blob(self, descriptor: Descriptor, start: int = 0) -> Iterator[bytes]:
         try:
             file = self.files.open(blob_path(descriptor))[0]
-        except FileNotFoundError:
-            raise _missing(descriptor.digest) from None
+        except FileNotFoundError as error:
+            # Not by the layout: whoever wanted the blob says which it is.
+            raise Failure("read the blob", number=ENOENT, detail=f"{error.filename or error} is not there") from None
         with file:
             file.seek(start)
             while piece := file.read(PIECE):
@@ -52,12 +55,13 @@ class LayoutSource:
     def _read(self, name: str) -> bytes:
         try:
             return document(self.files, name)
-        except FileNotFoundError:
-            raise _missing(name) from None
+        except FileNotFoundError as error:
+            raise self._missing(error) from None
 
-
-def _missing(what: str) -> Failure:
-    return Failure(f"read {what}", number=ENOENT, detail="the layout does not have it")
+    def _missing(self, error: FileNotFoundError) -> Failure:
+        return Failure(
+            f"read {self.files.path}", number=ENOENT, detail=f"{error.filename or error} is not in it"
+        )  # fmt: skip
 
 
 def _own() -> Platform:

@@ -7,13 +7,12 @@ Must never write to the bundle, except for what is noted of it when that is aske
 
 from __future__ import annotations
 
-import io
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
-from typing import IO, Any
+from typing import Any
 
 from pyrunc.image import beginnings, inventory
 from pyrunc.image.apply import Applier
@@ -160,7 +159,7 @@ def unpacked(draft: Draft) -> Iterator[int]:
             os.fchmod(root, 0o755)
             applier = Applier(root, is_rootless(), lambda message: None)
             for descriptor, diff_id in draft.layers():
-                made = Layer(descriptor.digest, descriptor.size, diff_id, partial(open_blob, draft, descriptor))
+                made = Layer(descriptor.digest, descriptor.size, diff_id, partial(draft.blob, descriptor))
                 with closing(contents(made)) as pieces:
                     applier.layer(Reader(pieces))
             applier.finish()
@@ -169,27 +168,6 @@ def unpacked(draft: Draft) -> Iterator[int]:
             os.close(root)
     finally:
         discard(place)
-
-
-class Blob(io.RawIOBase):
-    """Pieces as a file."""
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self.pieces = pieces
-        self.rest = memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any, /) -> int:
-        self.rest = self.rest or memoryview(next(self.pieces, b""))
-        size = min(len(buffer), len(self.rest))
-        buffer[:size], self.rest = self.rest[:size], self.rest[size:]
-        return size
-
-
-def open_blob(draft: Draft, descriptor: Descriptor) -> IO[bytes]:
-    return io.BufferedReader(Blob(draft.blob(descriptor)), PIECE)
 
 
 def same_contents(one: int, other: int, path: bytes) -> bool:

@@ -1,5 +1,4 @@
-"""Where an image comes from: the text SOURCE of the command line, opened as an image whose documents have been
-verified.
+"""Where an image to be unpacked comes from: the text SOURCE, opened as an image whose documents have been verified.
 
     oci:DIR[:REF]   oci-archive:FILE[:REF]   docker-archive:FILE[:REF]   dir:DIR   docker://NAME
 
@@ -8,13 +7,13 @@ REF is the name of the image; `@N` is the Nth one. Must never unpack anything: l
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import IO, TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Protocol
 
-from pyrunc.image.files import Archive, Folder, Store
-from pyrunc.specs.errors import Failure, Invalid
+from pyrunc.specs.errors import Invalid
 
 if TYPE_CHECKING:
+    from pyrunc.image.transport import Access
     from pyrunc.specs.image import ImageConfig
     from pyrunc.specs.platform import Platform
 
@@ -22,29 +21,33 @@ TRANSPORTS = ("oci", "oci-archive", "docker-archive", "dir", "docker")
 
 
 class Layer:
-    """One layer: `open` gives its blob, of `size` bytes with `digest` ("": not known), unpacked `diff_id`."""
+    """One layer: `pieces` gives its blob, of `size` bytes with `digest` ("": not known), unpacked `diff_id`."""
 
-    __slots__ = ("diff_id", "digest", "open", "size")
+    __slots__ = ("diff_id", "digest", "pieces", "size")
 
-    def __init__(self, digest: str, size: int, diff_id: str, open: Callable[[], IO[bytes]]) -> None:
+    def __init__(self, digest: str, size: int, diff_id: str, pieces: Callable[[], Iterator[bytes]]) -> None:
         self.digest = digest
         self.size = size
         self.diff_id = diff_id
-        self.open = open
+        self.pieces = pieces
+
+
+class Closable(Protocol):
+    def close(self) -> None: ...
 
 
 class Image:
-    """A verified configuration and the layers that go with it, the lowest first."""
+    """A verified configuration and the layers that go with it, the lowest first; `origin` is where they are."""
 
-    __slots__ = ("config", "layers", "store")
+    __slots__ = ("config", "layers", "origin")
 
-    def __init__(self, config: ImageConfig, layers: list[Layer], store: Store) -> None:
+    def __init__(self, config: ImageConfig, layers: list[Layer], origin: Closable) -> None:
         self.config = config
         self.layers = layers
-        self.store = store
+        self.origin = origin
 
     def close(self) -> None:
-        self.store.close()
+        self.origin.close()
 
 
 def parse(source: str) -> tuple[str, str, str]:
@@ -57,33 +60,23 @@ def parse(source: str) -> tuple[str, str, str]:
     return transport, path, reference
 
 
-def open_source(source: str, platform: str | None) -> Image:
+def open_source(source: str, platform: str | None, access: Access | None = None) -> Image:
     """The image that SOURCE names; of several platforms the one that fits this machine, or PLATFORM."""
     transport, path, reference = parse(source)
     wanted = _platform(platform)
-    if transport in ("dir", "docker"):
-        from pyrunc.image.carried import open_image
+    if transport == "docker-archive":
+        from pyrunc.image.docker import open_image
 
-        return open_image(source, wanted)
-    store = Folder(path) if transport == "oci" else Archive(path)
+        image = open_image(path, reference)
+    else:
+        from pyrunc.image.carried import carry
+
+        image = carry(source, wanted, access)
     try:
-        if transport == "docker-archive":
-            from pyrunc.image import docker
-
-            image = docker.open_image(store, reference)
-        else:
-            from pyrunc.image import layout
-
-            image = layout.open_image(store, reference, wanted)
         if platform:
             _check_platform(image.config, wanted)
-    except FileNotFoundError as error:
-        store.close()
-        raise Failure(
-            f"read {path}", number=error.errno or 2, detail=f"{error.filename or error} is not in it"
-        ) from None
     except BaseException:
-        store.close()
+        image.close()
         raise
     return image
 

@@ -47,7 +47,7 @@ class Decompressor(Protocol):
 
 def contents(layer: Layer) -> Generator[bytes, None, None]:
     """The archive that a layer is, as a checked stream."""
-    packed = verified(read(layer.open()), layer.digest, layer.size, "the blob")
+    packed = verified(layer.pieces(), layer.digest, layer.size, "the blob")
     start = next(packed, b"")
     pieces: Iterator[bytes] = chain([start] if start else [], packed)
     kind = compression(start)

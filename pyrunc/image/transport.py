@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from pyrunc.specs.decode import Node
 from pyrunc.specs.errors import Failure, Invalid
-from pyrunc.specs.image import Descriptor, digest_of
+from pyrunc.specs.image import CONFIG_TYPES, INDEX_TYPES, Descriptor, digest_of
 
 if TYPE_CHECKING:
     from pyrunc.image.reference import Place
@@ -72,6 +72,13 @@ class Access:
 def describe(media_type: str, data: bytes, algorithm: str = "sha256") -> Descriptor:
     """The descriptor of a document at hand."""
     return Descriptor(Node({"mediaType": media_type, "digest": digest_of(data, algorithm), "size": len(data)}))
+
+
+def called(descriptor: Descriptor) -> str:
+    """A document in the words of errors."""
+    if descriptor.media_type in CONFIG_TYPES:
+        return f"config {descriptor.digest}"
+    return f"{'index' if descriptor.media_type in INDEX_TYPES else 'manifest'} {descriptor.digest}"
 
 
 def open_place(place: Place, store: str = "", access: Access | None = None, wanted: Platform | None = None) -> Source:

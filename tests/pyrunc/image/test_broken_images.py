@@ -91,7 +91,7 @@ BROKEN: dict[str, tuple[Break, str]] = {
     "layer changed": (corrupt("layer byte"), r"layer sha256:.*damaged"),
     "layer cut": (corrupt("layer cut"), r"layer sha256:"),
     "layer longer": (corrupt("layer longer"), r"layer sha256:.*larger than.*layers\[0\]"),
-    "layer missing": (corrupt("layer missing"), r"cannot read layer sha256:.*ENOENT"),
+    "layer missing": (corrupt("layer missing"), r"cannot read the blob of layer sha256:.*ENOENT"),
     "size too small": (edit_index(size=5), "bytes where 5"),
     "size negative": (edit_index(size=-1), "size"),
     "size too large for a document": (edit_index(size=1 << 40), "document of more than"),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gzip
 import os
-import sys
 import tarfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pyrunc import images
 from pyrunc.image import unpack
 from tests.pyrunc.image.images import (
     LOWER,
@@ -23,12 +24,8 @@ from tests.pyrunc.image.images import (
     refused,
     tree,
 )
+from tests.pyrunc.image.registries import registry
 from tests.pyrunc.image.tars import archive, file
-
-if sys.version_info >= (3, 14):
-    pass
-else:
-    pass
 
 # -- sources ----------------------------------------------------------------------------------------------------------
 
@@ -219,11 +216,19 @@ def test_platforms(layout: Layout, bundle: Path, nested: bool) -> None:
     refused(f"oci:{layout.path}", bundle.parent / "b", "not a platform", platform="linux/")
 
 
-def test_an_image_of_another_platform_is_not_the_one_asked_for(layout: Layout, bundle: Path) -> None:
-    """The configuration is asked where no index says the platform."""
+@pytest.mark.parametrize("kind", ["oci", "oci-archive", "docker-archive", "dir", "docker"])
+def test_an_image_of_another_platform_is_not_the_one_asked_for(
+    layout: Layout, bundle: Path, tmp_path: Path, kind: str
+) -> None:
+    """The configuration is asked where no index says the platform, whichever way the image comes in."""
     layout.image(LOWER)
+    place = f"{kind}:{tmp_path / 'place'}"
+    with ExitStack() as stack:
+        if kind == "docker":
+            place = f"docker://{stack.enter_context(registry(tmp_path / 'registry'))}/box"
+        images.copy(f"oci:{layout.write()}", place)
 
-    refused(f"oci:{layout.write()}", bundle, "is for linux/amd64, not for linux/arm64", platform="linux/arm64")
+        refused(place, bundle, "is for linux/amd64, not for linux/arm64", platform="linux/arm64")
 
 
 def test_indexes_that_never_end(layout: Layout, bundle: Path) -> None:

@@ -246,8 +246,8 @@ class Blob:
         self.diff_id = diff_id
         self.file = io.BytesIO(data)
 
-    def open(self) -> io.BytesIO:
-        return self.file
+    def pieces(self) -> Iterator[bytes]:
+        return stream.read(self.file)
 
 
 @pytest.mark.parametrize("packer", [bytes, gzip.compress, zstd.compress])
