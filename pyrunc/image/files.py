@@ -12,7 +12,8 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, BinaryIO, Protocol
+from io import BufferedIOBase, RawIOBase
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, Protocol, cast
 
 from pyrunc.specs.errors import Failure, Invalid
 
@@ -78,6 +79,31 @@ class Folder:
         pass
 
 
+class Member(RawIOBase):
+    """SIZE bytes from START on of FILE, which is read by nobody else."""
+
+    def __init__(self, file: BufferedIOBase | RawIOBase, start: int, size: int) -> None:
+        self.file = file
+        self.start = start
+        self.end = start + size
+        file.seek(start)
+
+    def readable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """To OFFSET from the beginning."""
+        return self.file.seek(self.start + offset) - self.start
+
+    def readinto(self, buffer: Any, /) -> int:
+        room = max(0, self.end - self.file.tell())
+        return self.file.readinto(memoryview(buffer)[:room]) or 0
+
+    def close(self) -> None:
+        self.file.close()
+        super().close()
+
+
 class Archive:
     """The files of a tar archive, which may be gzipped as a whole."""
 
@@ -89,15 +115,19 @@ class Archive:
 
         self.path = path
         try:
-            with regular(path, path)[0] as file:
-                gzipped = file.read(2) == b"\x1f\x8b"
+            self.file = regular(path, path)[0]
+            self.gzipped = self.file.read(2) == b"\x1f\x8b"
         except OSError as error:
             raise Failure(f"read the archive {path}", number=error.errno or 0) from error
         try:
-            self.tar: tarfile.TarFile = TarSafe.open(path, "r:gz" if gzipped else "r:")
+            self.tar: tarfile.TarFile = TarSafe.open(path, "r:gz" if self.gzipped else "r:")
             self.members = self._members()
         except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+            self.file.close()
             raise Invalid(f"{path} is not a whole archive: {error}") from None
+        except BaseException:
+            self.file.close()
+            raise
 
     def _members(self) -> dict[str, TarInfo]:
         """Every plain file and link by its name without "./"; of two with one name the last, as if it were unpacked."""
@@ -119,12 +149,20 @@ class Archive:
             if member is None:
                 raise FileNotFoundError(name)
             if member.isreg():
-                file = self.tar.extractfile(member)
-                assert file is not None  # a regular member has contents
-                return file, member.size
+                return cast(IO[bytes], Member(self._again(), member.offset_data, member.size)), member.size
             above = os.path.dirname(name) if member.issym() else ""
             name = os.path.normpath(os.path.join(above, member.linkname))
         raise Invalid(f"{name} is behind too many links")
 
+    def _again(self) -> BufferedIOBase | RawIOBase:
+        """The archive with a position of its own, because layers are read by several threads."""
+        path = f"/proc/self/fd/{self.file.fileno()}"
+        if self.gzipped:
+            import gzip
+
+            return gzip.open(path)
+        return open(path, "rb", buffering=0)
+
     def close(self) -> None:
         self.tar.close()
+        self.file.close()

@@ -19,8 +19,8 @@ class LayoutSource:
         self.files = files
         self.reference = reference
         self.wanted = wanted
-        # One handle reads an archive; the files of a folder have one each.
-        self.parallel = 4 if isinstance(files, Folder) else 1
+        # Of a gzipped archive each blob is read from the archive's beginning on.
+        self.parallel = 1 if isinstance(files, Archive) and files.gzipped else 4
 
     def top(self) -> tuple[Descriptor, bytes]:
         header, entries = self._read("oci-layout"), self._read("index.json")

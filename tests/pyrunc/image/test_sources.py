@@ -5,7 +5,8 @@ from __future__ import annotations
 import gzip
 import os
 import tarfile
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ import pytest
 
 from pyrunc import images
 from pyrunc.image import unpack
+from pyrunc.image.source import open_source
 from tests.pyrunc.image.images import (
+    LAYER,
     LOWER,
     NAMES,
     UPPER,
@@ -37,6 +40,18 @@ def test_oci_archives(layout: Layout, bundle: Path, tmp_path: Path, mode: str) -
     unpack(f"oci-archive:{layout.archive(tmp_path / 'image.tar', mode)}:a", str(bundle))
 
     assert tree(bundle) == NAMES
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+def test_layers_of_an_archive_are_read_at_the_same_time(layout: Layout, tmp_path: Path, mode: str) -> None:
+    """Each by a thread of its own, as the layer store does, and none gets a piece of another."""
+    layers = [os.urandom(6 << 20) for _ in range(4)]
+    layout.image(*layers, blobs=[layout.blob(layer, LAYER) for layer in layers])
+    image = open_source(f"oci-archive:{layout.archive(tmp_path / 'image.tar', mode)}", None)
+    with closing(image), ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda layer: digest(b"".join(layer.pieces())), image.layers))
+
+    assert found == [digest(layer) for layer in layers]
 
 
 def test_docker_archives_of_old(bundle: Path, tmp_path: Path, root: None) -> None:
