@@ -178,8 +178,20 @@ def services(machine: Machine) -> Iterable[Check]:
     remedy = "a machine that systemd has booted; for users a login session, with dbus-user-session"
     use = "--systemd-cgroup"
     yield Check("systemd", OK if reached else LIMITED, reached or "cannot be reached", use, remedy)
-    criu = machine.program("criu")
-    yield Check("criu", OK if criu else LIMITED, criu or "not installed", "checkpoint and restore", "apt install criu")
+    yield _criu(machine)
+
+
+def _criu(machine: Machine) -> Check:
+    """CRIU knows whether it can work with this kernel, but tells nobody but root."""
+    path, use = machine.program("criu"), "checkpoint and restore"
+    if not path:
+        return Check("criu", LIMITED, "not installed", use, "apt install criu")
+    if machine.euid:
+        return Check("criu", LIMITED, f"{path}, for root alone", use, "root of the machine")
+    if not machine.succeeds(path, "check"):
+        remedy = "a newer CRIU: of a newer release of the distribution, or from https://criu.org (Debian 12 has 3.17)"
+        return Check("criu", LIMITED, f"{path}, but `criu check` fails on this kernel", use, remedy)
+    return Check("criu", OK, path, use)
 
 
 def programs(machine: Machine) -> Iterable[Check]:

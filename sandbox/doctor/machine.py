@@ -64,6 +64,16 @@ class Machine:
         search = self.path if self.path is not None else os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"
         return shutil.which(name, path=search) or ""
 
+    def succeeds(self, program: str, *words: str) -> bool:
+        """Whether a program that changes nothing says yes."""
+        try:
+            done = subprocess.run(
+                [program, *words], stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return False
+        return done.returncode == 0
+
     def errno(self, name: str) -> int:
         """What the kernel said to a try of the probe; -1 when it was not made."""
         return self.tried.get(name, -1)

@@ -40,6 +40,7 @@ class Other:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.programs = ("newuidmap", "newgidmap", "criu")
+        self.criu = "true"  # what it says to `criu check`
 
     def checks(
         self, files: dict[str, str] | None = None, tried: dict[str, int] | None = None, euid: int = 0,
@@ -52,7 +53,7 @@ class Other:
         for name in self.programs:
             program = self.root / "bin" / name
             program.parent.mkdir(exist_ok=True)
-            program.write_text("")
+            program.write_text(f'#!/bin/sh\n[ "$*" = check ] && {self.criu}\n')
             program.chmod(0o755)
         machine = Machine(
             str(self.root), euid=euid, user="alice", environment=environment or {}, kernel="6.1", layout=layout,
@@ -153,6 +154,15 @@ def test_programs_missing(other: Other) -> None:
 
     assert checks["id map helpers"].found == "no newgidmap"
     assert (checks["criu"].result, checks["criu"].remedy) == (LIMITED, "apt install criu")
+
+
+def test_criu_that_cannot(other: Other) -> None:
+    """A CRIU that is too old for the kernel says so itself, and only to root; the remedy is another one."""
+    other.criu = "false"
+    old, user = other.checks()["criu"], other.checks(euid=1000)["criu"]
+
+    assert (old.result, "`criu check` fails" in old.found, "newer CRIU" in old.remedy) == (LIMITED, True, True)
+    assert (user.result, "for root alone" in user.found) == (LIMITED, True)
 
 
 def test_this_machine() -> None:
