@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 KEPT_OUTPUT = 2048  # bytes of a failing hook's output that its error shows, each stream
 SIGKILL = 9
 OUTPUT = "run.oci.hooks."  # crun's annotations, with `stdout` or `stderr`: files that get what hooks write
-APPEND = posix.O_WRONLY | posix.O_APPEND | posix.O_CREAT | posix.O_NOCTTY
 RESET_SIGNALS = (13, 25)  # SIGPIPE and SIGXFSZ, which Python ignores for itself
 
 
@@ -80,6 +79,22 @@ def _files(record: Record) -> list[tuple[int, str]]:
 
 def _run(hook: Hook, folder: str, state: bytes, files: list[tuple[int, str]]) -> str:
     """Runs one hook; returns what was wrong with it, "" when nothing was."""
+    opened: list[tuple[int, int]] = []
+    try:
+        for stream, path in files:
+            from pyrunc.sandbox.launch import open_to_append
+
+            try:
+                opened.append((stream, open_to_append(path)))
+            except OSError as error:
+                return f"open {path}: {posix.strerror(error.errno or 0).lower()}"
+        return _start(hook, folder, state, opened)
+    finally:
+        for _, fd in opened:
+            posix.close(fd)
+
+
+def _start(hook: Hook, folder: str, state: bytes, files: list[tuple[int, int]]) -> str:
     stdin_read, stdin_write = posix.pipe2(posix.O_CLOEXEC)
     out_read, out_write = posix.pipe2(posix.O_CLOEXEC)
     err_read, err_write = posix.pipe2(posix.O_CLOEXEC)
@@ -87,7 +102,7 @@ def _run(hook: Hook, folder: str, state: bytes, files: list[tuple[int, str]]) ->
         (posix.POSIX_SPAWN_DUP2, stdin_read, 0),
         (posix.POSIX_SPAWN_DUP2, out_write, 1),
         (posix.POSIX_SPAWN_DUP2, err_write, 2),
-        *[(posix.POSIX_SPAWN_OPEN, fd, path, APPEND, 0o600) for fd, path in files],
+        *[(posix.POSIX_SPAWN_DUP2, file, stream) for stream, file in files],
     ]
     env = dict(item.split("=", 1) for item in hook.env or () if "=" in item)
     pid = 0

@@ -54,6 +54,7 @@ HINTS = {
     ("id_maps", errno.EPERM): "an id is not mapped in the caller's own user namespace",
     ("spawn", errno.EBUSY): "its cgroup hands controllers to cgroups below, so it may hold no process",
     ("spawn", errno.EOPNOTSUPP): "its cgroup lies in a threaded one: choose another linux.cgroupsPath",
+    ("append_to", errno.ENXIO): "nobody reads that fifo",
     ("spawn", errno.EINVAL): "this kernel lacks one of these namespaces",
     (
         "mount",

@@ -268,8 +268,7 @@ class Launch:
     def _append_to(self, operation: Operation) -> None:
         slot, path = (str(value) for value in operation.values)
         try:
-            flags = posix.O_WRONLY | posix.O_APPEND | posix.O_CREAT | posix.O_NOCTTY | posix.O_CLOEXEC
-            self.slots[slot] = posix.open(path, flags, 0o600)
+            self.slots[slot] = open_to_append(path)
         except OSError as error:
             raise self._failed(operation, error) from None
 
@@ -344,6 +343,15 @@ class Launch:
 
         number = error.errno or 0
         return Failure(describe(operation), operation.pointer, number, hint=HINTS.get((operation.name, number)))
+
+
+def open_to_append(path: str) -> int:
+    """The fd of a file that gets what hooks write, made if there is none. A fifo that nobody reads is ENXIO: its reader
+    may never come."""
+    flags = posix.O_WRONLY | posix.O_APPEND | posix.O_CREAT | posix.O_NOCTTY | posix.O_CLOEXEC
+    fd = posix.open(path, flags | posix.O_NONBLOCK, 0o600)
+    posix.set_blocking(fd, True)  # hooks expect that their output waits for its reader
+    return fd
 
 
 HOST: dict[str, Handler] = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from .conftest import Bundle
@@ -37,6 +39,28 @@ def test_hook_output(bundle: Bundle) -> None:
 
     for path in files.values():
         assert sorted(path.read_text().split()) == sorted(kinds)
+
+
+@pytest.mark.only("pyrunc")
+@pytest.mark.parametrize("kind", ["createRuntime", "createContainer", "startContainer"])
+def test_hook_output_nobody_reads(bundle: Bundle, kind: str) -> None:
+    """A fifo without a reader is an error that names it, nothing to wait for; with one it is a file like others."""
+    box = bundle("true")
+    fifo = box.folder / "fifo"
+    os.mkfifo(fifo)
+    box.config["annotations"] = {"run.oci.hooks.stdout": str(fifo)}
+    box.config["hooks"] = {kind: [{"path": "/bin/sh", "args": ["sh", "-c", "echo heard"]}]}
+
+    deaf = box.run()
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        heard = box.run()
+        words = os.read(reader, 100)
+    finally:
+        os.close(reader)
+
+    assert (deaf.status, str(fifo) in deaf.err, "no such device or address" in deaf.err) == (1, True, True)
+    assert (heard.status, words) == (0, b"heard\n")
 
 
 def test_keep_original_groups(bundle: Bundle) -> None:
