@@ -37,7 +37,8 @@ COMMANDS = (
 
 EXPLAINED = ("create", "run", "start", "exec")
 
-INTERRUPTED = 130
+SIGNALLED = 128  # and the number of the signal
+SIGINT = 2
 
 
 def main(arguments: list[str] | None = None, launcher: str = "") -> NoReturn:
@@ -88,8 +89,8 @@ def perform(arguments: list[str]) -> int:
         status = fail_bare(attempt, error) if error.bare else fail(attempt, str(error), error.hint)
         keep_failure(attempt, error)
         return status
-    except KeyboardInterrupt:
-        return INTERRUPTED
+    except KeyboardInterrupt as error:
+        return SIGNALLED + (error.args[0] if error.args else SIGINT)
     except Exception as error:
         return fail(attempt, f"internal error: {type(error).__name__}: {error}", "--debug shows where it happened")
 
@@ -113,7 +114,10 @@ def carry_out(attempt: Attempt, arguments: list[str]) -> int:
     if name in ("help", "h"):
         return show_help(rest)
     if name == "image" and rest and not rest[0].startswith("-"):
+        from pyrunc.cli.images.shared import stop_tidily
+
         name, rest = f"image {rest[0]}", rest[1:]
+        stop_tidily()
     module = load(name)
     command = attempt.command = module.COMMAND
     given = attempt.given = parse(command.flags, rest, command.stops)

@@ -8,16 +8,19 @@ from __future__ import annotations
 import json
 import os
 import tarfile
-import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from errno import EEXIST
 
 from pyrunc.image import durable
 from pyrunc.image.files import Folder
 from pyrunc.image.layout import blob_path, content
 from pyrunc.image.store import LayoutDestination
+from pyrunc.image.workplace import workplace
 from pyrunc.specs.errors import Failure, Invalid
 from pyrunc.specs.image import MANIFEST_TYPES, Descriptor, decode_manifest
+
+UNFINISHED = ".pyrunc-archive-"
 
 
 class ArchiveDestination:
@@ -30,11 +33,17 @@ class ArchiveDestination:
         self.docker = docker
         if os.path.lexists(path):
             raise Failure(f"write {path}", number=EEXIST, hint="an archive is made new; remove the old one first")
+        self.stack = ExitStack()
         try:
-            self.workplace = tempfile.TemporaryDirectory(prefix=".archive-", dir=os.path.dirname(path) or ".")
-        except OSError as error:
-            raise Failure(f"write {path}", number=error.errno or 0) from error
-        self.layout = LayoutDestination(self.workplace.name, "" if docker else name)
+            self.place = self.stack.enter_context(workplace(os.path.dirname(path) or ".", UNFINISHED))
+            # One below, because a layout is locked in its own way.
+            self.folder = os.path.join(self.place, "layout")
+            self.layout = LayoutDestination(self.folder, "" if docker else name)
+        except BaseException as error:
+            self.stack.close()
+            if isinstance(error, OSError):
+                raise Failure(f"write {path}", number=error.errno or 0) from error
+            raise
 
     def has(self, descriptor: Descriptor) -> bool:
         return self.layout.has(descriptor)
@@ -47,12 +56,12 @@ class ArchiveDestination:
 
     def finish(self, descriptor: Descriptor) -> None:
         self.layout.finish(descriptor)
-        folder = self.workplace.name
-        if self.docker:
-            with open(os.path.join(folder, "manifest.json"), "wb") as listing:
-                listing.write(self._listing(descriptor))
-        packed = os.path.join(folder, f"{durable.LEFTOVER}archive")
+        folder = self.folder
+        packed = os.path.join(self.place, "archive")
         try:
+            if self.docker:
+                with open(os.path.join(folder, "manifest.json"), "wb") as listing:
+                    listing.write(self._listing(descriptor))
             with open(packed, "xb") as file:
                 with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
                     for name in members(folder):
@@ -67,14 +76,14 @@ class ArchiveDestination:
     def _listing(self, descriptor: Descriptor) -> bytes:
         if descriptor.media_type not in MANIFEST_TYPES:
             raise Invalid("a docker-archive holds the images of one platform alone", hint="leave out --all")
-        manifest = decode_manifest(content(Folder(self.workplace.name), descriptor), descriptor.media_type)
+        manifest = decode_manifest(content(Folder(self.folder), descriptor), descriptor.media_type)
         layers = [blob_path(layer) for layer in manifest.layers]
         tags = [self.name if ":" in self.name.rpartition("/")[2] else f"{self.name}:latest"] if self.name else None
         return json.dumps([{"Config": blob_path(manifest.config), "RepoTags": tags, "Layers": layers}]).encode()
 
     def close(self) -> None:
         self.layout.close()
-        self.workplace.cleanup()
+        self.stack.close()
 
 
 def members(folder: str) -> list[str]:
@@ -83,7 +92,7 @@ def members(folder: str) -> list[str]:
     for place, folders, files in os.walk(folder):
         folders.sort()
         found += [os.path.relpath(os.path.join(place, name), folder) for name in (*folders, *files)]
-    return sorted(name for name in found if not os.path.basename(name).startswith(durable.LEFTOVER))
+    return sorted(found)
 
 
 def plain(member: tarfile.TarInfo) -> tarfile.TarInfo:

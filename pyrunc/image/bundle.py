@@ -1,23 +1,24 @@
 """Makes a bundle out of an image: a folder with `rootfs` and `config.json` that a runtime can run.
 
-Everything is made in a folder of its own, which takes its place only when all of it is there and verified;
-whatever goes wrong, nothing is left. The bundle is 0700, because a root file system holds setuid programs that the
-host's users must not reach (umoci 0.3.1). Must never change what is already in a bundle.
+Everything is made in a folder of its own, which takes its place only when all of it is there and verified; whatever
+goes wrong, nothing is left, and what a crash has left is removed by the next one who unpacks there. The bundle is 0700,
+because a root file system holds setuid programs that the host's users must not reach (umoci 0.3.1). Must never change
+what is already in a bundle.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 
 from pyrunc.image import attributes, beginnings, users
 from pyrunc.image.apply import Applier, Warn
-from pyrunc.image.folders import remove
 from pyrunc.image.source import Image, Layer, open_source
 from pyrunc.image.stream import contents
 from pyrunc.image.tarread import Reader
+from pyrunc.image.workplace import leftovers, workplace
 from pyrunc.specs.errors import Failure, Invalid
 
 TYPE_CHECKING = False
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pyrunc.image.mapped import Map
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+UNFINISHED = ".pyrunc-unpack-"
 
 # What Docker gives: enough for package managers, for changing users and owners, not for the host.
 CAPABILITIES = (
@@ -52,19 +54,11 @@ def make(
     """The work itself. MAPS are those of the user namespace that we are in, when it was made for this."""
     bundle = os.path.abspath(bundle)
     refuse_existing(bundle)
-    image = open_source(source, platform)
-    try:
-        workplace = make_workplace(bundle)
-        try:
-            warn = warn_once(warn)
-            fill(workplace, image, rootless, warn, maps)
-            beginnings.write(workplace, source, platform or "", image.config.diff_ids, warn, maps is not None)
-            publish(workplace, bundle)
-        except BaseException:
-            discard(workplace)
-            raise
-    finally:
-        image.close()
+    with closing(open_source(source, platform)) as image, workplace_of(bundle) as workplace:
+        warn = warn_once(warn)
+        fill(workplace, image, rootless, warn, maps)
+        beginnings.write(workplace, source, platform or "", image.config.diff_ids, warn, maps is not None)
+        publish(workplace, bundle)
 
 
 def is_rootless() -> bool:
@@ -76,21 +70,36 @@ def is_rootless() -> bool:
 
 
 def refuse_existing(bundle: str) -> None:
+    try:
+        if os.path.isdir(bundle):
+            take_back(bundle)
+    except OSError as error:
+        raise Failure(f"make the bundle {bundle}", number=error.errno or 0) from error
     for name in ("rootfs", "config.json"):
         if os.path.lexists(os.path.join(bundle, name)):
             raise Failure(f"make the bundle {bundle}", detail=f"it already has a {name}")
 
 
-def make_workplace(bundle: str) -> str:
-    """A folder to work in, on the bundle's own file system: beside it, or in it when it exists."""
-    import tempfile
+def take_back(bundle: str) -> None:
+    """Undoes a `publish` into an existing folder that a crash has cut in two: its last file is still where it was
+    made, but the root file system is there no more."""
+    for place in leftovers(bundle, UNFINISHED):
+        if os.path.exists(os.path.join(place, "config.json")) and not os.path.exists(os.path.join(place, "rootfs")):
+            for name in (beginnings.NAME, "rootfs"):
+                if os.path.lexists(os.path.join(bundle, name)):
+                    os.rename(os.path.join(bundle, name), os.path.join(place, name))
 
+
+@contextmanager
+def workplace_of(bundle: str) -> Iterator[str]:
+    """A folder to work in, on the bundle's own file system: beside it, or in it when it exists."""
     place = bundle if os.path.lexists(bundle) else os.path.dirname(bundle)
-    try:
-        workplace = tempfile.mkdtemp(prefix=".unpack-", dir=place)
-    except OSError as error:
-        raise Failure(f"make the bundle {bundle}", number=error.errno or 0) from error
-    return workplace
+    with ExitStack() as stack:
+        try:
+            made = stack.enter_context(workplace(place, UNFINISHED))
+        except OSError as error:
+            raise Failure(f"make the bundle {bundle}", number=error.errno or 0) from error
+        yield made
 
 
 def fill(workplace: str, image: Image, rootless: bool, warn: Warn, maps: tuple[Map, Map] | None) -> None:
@@ -177,15 +186,6 @@ def publish(workplace: str, bundle: str) -> None:
         os.rmdir(workplace)
     except OSError as error:
         raise Failure(f"make the bundle {bundle}", number=error.errno or 0) from error
-
-
-def discard(workplace: str) -> None:
-    """Removes all that was made."""
-    parent = os.open(os.path.dirname(workplace), FOLDER)
-    try:
-        remove(parent, os.fsencode(os.path.basename(workplace)))
-    finally:
-        os.close(parent)
 
 
 def warn_once(warn: Warn) -> Callable[[str], None]:

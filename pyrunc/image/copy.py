@@ -89,16 +89,17 @@ class Copier:
             for blob in missing.values():
                 self.blob(blob)
         else:
-            with ThreadPoolExecutor(threads, "blob") as pool:
-                futures = [pool.submit(self.blob, blob) for blob in missing.values()]
-                try:
-                    for future in futures:
-                        future.result()
-                except BaseException:
-                    # The others end at their next piece, because whoever presses Ctrl-C does not wait for gigabytes.
-                    self.stopped = True
-                    pool.shutdown(wait=False, cancel_futures=True)
-                    raise
+            pool = ThreadPoolExecutor(threads, "blob")
+            futures = [pool.submit(self.blob, blob) for blob in missing.values()]
+            try:
+                for future in futures:
+                    future.result()
+            except BaseException as error:
+                # The others end at their next piece. Whoever presses Ctrl-C does not wait for a network until then.
+                self.stopped = True
+                pool.shutdown(wait=isinstance(error, Exception), cancel_futures=True)
+                raise
+            pool.shutdown()
         self.done.update(missing)
 
     def blob(self, descriptor: Descriptor) -> None:

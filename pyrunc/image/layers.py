@@ -2,24 +2,22 @@
 
     FOLDER/sha256/CHAIN-ID/diff     a layer as it is on top of those below it
 
-A layer is made in a folder of its own, several at a time, and gets its name only when all of it is on the disk. Who
-makes one holds a lock on its folder, so that what a crash has left is known by its being free.
+A layer is made in a folder of its own, several at a time, and gets its name only when all of it is on the disk.
 Must never change a layer that has its name.
 """
 
 from __future__ import annotations
 
 import ctypes
-import fcntl
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from pyrunc.image.apply import Warn
-from pyrunc.image.bundle import discard, put
+from pyrunc.image.bundle import put
 from pyrunc.image.source import Image
 from pyrunc.image.stackable import LayerApplier, inherit
+from pyrunc.image.workplace import workplace
 from pyrunc.specs.errors import Failure
 from pyrunc.specs.image import chain_ids
 
@@ -34,13 +32,12 @@ def unpack(image: Image, folder: str, warn: Warn) -> list[str]:
     paths = [os.path.join(folder, name, "diff") for name in names]
     missing = [index for index, path in enumerate(paths) if not os.path.isdir(path)]
     if missing:
-        try:
-            os.makedirs(folder, 0o700, exist_ok=True)
-            sweep(folder)
-        except OSError as error:
-            raise Failure(f"use the folder {folder}", number=error.errno or 0) from error
         with ExitStack() as stack:
-            places = {index: stack.enter_context(workplace(folder)) for index in missing}
+            try:
+                os.makedirs(folder, 0o700, exist_ok=True)
+                places = {index: stack.enter_context(workplace(folder, UNFINISHED)) for index in missing}
+            except OSError as error:
+                raise Failure(f"use the folder {folder}", number=error.errno or 0) from error
             implied = _unpack_all(image, places, warn)
             for index in missing:
                 try:
@@ -89,33 +86,6 @@ def _name(place: str, implied: list[bytes], paths: Sequence[str], index: int) ->
             raise
     with opened([above]) as (fd,):
         os.fsync(fd)
-
-
-@contextmanager
-def workplace(folder: str) -> Iterator[str]:
-    """A folder to make a layer in, removed at the end if it is still there."""
-    path = tempfile.mkdtemp(prefix=UNFINISHED, dir=folder)
-    with opened([path]) as (fd,):
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        try:
-            yield path
-        finally:
-            if os.path.isdir(path):
-                discard(path)
-
-
-def sweep(folder: str) -> None:
-    """Removes what crashes have left. One that has just been made and is not locked yet has nothing in it."""
-    for name in os.listdir(folder):
-        path = os.path.join(folder, name)
-        if name.startswith(UNFINISHED):
-            with opened([path]) as (fd,):
-                try:
-                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    continue
-                if os.listdir(fd):
-                    discard(path)
 
 
 # -- mounts -----------------------------------------------------------------------------------------------------------

@@ -24,11 +24,13 @@ from pyrunc.image.source import Layer
 from pyrunc.image.stream import contents
 from pyrunc.image.tarread import FOLDER, Reader
 from pyrunc.image.tarwrite import SECOND
+from pyrunc.image.workplace import workplace
 from pyrunc.sandbox import files
 from pyrunc.specs.errors import Invalid
 from pyrunc.specs.image import Descriptor
 
 PIECE = 1 << 20
+UNFINISHED = "pyrunc-repack-"
 
 
 class History:
@@ -150,10 +152,9 @@ def undated(old: Inventory, new: Inventory) -> Inventory:
 @contextmanager
 def unpacked(draft: Draft) -> Iterator[int]:
     """The root file system of an image as it was, in a temporary folder."""
-    from pyrunc.image.bundle import discard, is_rootless
+    from pyrunc.image.bundle import is_rootless
 
-    place = tempfile.mkdtemp(prefix="pyrunc-repack-")
-    try:
+    with workplace(tempfile.gettempdir(), UNFINISHED) as place:
         root = os.open(place, beginnings.FOLDER)
         try:
             os.fchmod(root, 0o755)
@@ -166,8 +167,6 @@ def unpacked(draft: Draft) -> Iterator[int]:
             yield root
         finally:
             os.close(root)
-    finally:
-        discard(place)
 
 
 def same_contents(one: int, other: int, path: bytes) -> bool:

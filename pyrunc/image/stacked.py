@@ -12,12 +12,11 @@ import shutil
 from pyrunc.image import attributes, layers, users
 from pyrunc.image.apply import Warn
 from pyrunc.image.bundle import (
-    discard,
-    make_workplace,
     publish,
     refuse_existing,
     runtime_document,
     warn_once,
+    workplace_of,
     write_document,
 )  # fmt: skip
 from pyrunc.image.source import open_source
@@ -41,8 +40,7 @@ def unpack(source: str, bundle: str, platform: str | None, folder: str | None, w
         paths = layers.unpack(image, os.path.abspath(folder or os.path.join(default_folder(), "layers")), warn)
         if not paths:
             raise Invalid("an image without layers", hint="unpack it without --layers")
-        workplace = make_workplace(bundle)
-        try:
+        with workplace_of(bundle) as workplace:
             prepare(workplace, paths)
             rootfs = os.path.join(workplace, "rootfs")
             mount(workplace)
@@ -53,9 +51,6 @@ def unpack(source: str, bundle: str, platform: str | None, folder: str | None, w
                 layers.unmount(rootfs)
             write_document(os.path.join(workplace, "config.json"), runtime_document(image, user, False))
             publish(workplace, bundle)
-        except BaseException:
-            discard(workplace)
-            raise
     finally:
         image.close()
     mount(bundle)

@@ -9,6 +9,7 @@ from pyrunc.cli.options import SWITCH, TEXT
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import NoReturn
 
     from pyrunc.cli.options import Flag, Given
     from pyrunc.image.copy import Report
@@ -26,6 +27,7 @@ ACCESS: tuple[Flag, ...] = (
     ("cert-dir", TEXT, "folder with *.crt (authorities), *.cert and *.key (our own) for the registry"),
     ("tls-verify", SWITCH, "=false: certificates are not checked, and plain HTTP will do"),
 )
+STOPPING = (1, 2, 15)  # SIGHUP, SIGINT, SIGTERM
 UNITS = ("B", "kB", "MB", "GB", "TB")
 
 PLACES = """
@@ -38,6 +40,22 @@ An image is named in one of these ways:
     NAME                                        in the store
 REF is the name of an image in it, or @N for the Nth; it can be left out where there is only one.
 """
+
+
+def stop_tidily() -> None:
+    """From now on a signal that asks us to end is an exception on its way out of whatever is being made, which then is
+    removed. Once: a second one does not interrupt the removing."""
+    import signal
+
+    numbers = [number for number in STOPPING if signal.getsignal(number) != signal.SIG_IGN]  # as nohup(1) has it
+
+    def stop(number: int, frame: object) -> NoReturn:
+        for each in numbers:
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt(number)
+
+    for number in numbers:
+        signal.signal(number, stop)
 
 
 def access(given: Given, prefix: str = "") -> Access:

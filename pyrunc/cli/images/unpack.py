@@ -7,8 +7,6 @@ from pyrunc.cli.options import SWITCH, TEXT, Command, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NoReturn
-
     from pyrunc.cli.context import Context
     from pyrunc.cli.options import Given
 
@@ -48,19 +46,13 @@ the bundle is removed.
 
 
 def run(context: Context, given: Given) -> int:
-    import signal
     import sys
 
     from pyrunc import images
 
-    def stop(number: int, frame: object) -> NoReturn:
-        raise KeyboardInterrupt  # so that a half-made bundle is removed
-
     def warn(message: str) -> None:
         print(f"warning: {message}", file=sys.stderr)
 
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGHUP, stop)
     source, bundle = given.arguments
     source, platform = images.locate(source, given.text("store")), given.text("platform") or None
     if given.switch("layers"):
