@@ -1,13 +1,26 @@
-"""Images from Python: the same as `pyrunc image`, typed.
+"""Images from Python: the same as `pyrunc image`, typed; each command is one of these functions.
 
     from pyrunc import images
-    images.pull("docker.io/library/debian:12")
-    images.copy("docker://alpine:3", "oci:layout:alpine")
+    name, descriptor = images.pull("docker.io/library/debian:12")
+    images.unpack(name, "bundle")
+    images.repack("bundle", "oci:layout:changed")
+    images.push("oci:layout:changed", "docker://registry.example/changed:1", access=images.Access(credentials="me:x"))
 
-Whatever goes wrong is a PyruncError. Importing this loads little; each function loads what it needs.
+Images are named as on the command line (`pyrunc image copy --help`); `store` is the folder of the store, "" the usual
+one; `platform` is `OS/ARCH[/VARIANT]`, "" this machine's; `access` says how a registry is entered; `warn` is told, in
+a sentence, what was passed over. Whatever goes wrong is a PyruncError, and nothing half-made is left.
+Importing this loads little; each function loads what it needs. Must never print.
 """
 
 from __future__ import annotations
+
+from pyrunc.image.access import Access
+from pyrunc.image.making import Said, config, import_, init, insert, new, repack, silent, white_out
+
+__all__ = [
+    "Access", "Said", "collect", "config", "copy", "diff", "history", "import_", "init", "insert", "inspect", "listing",
+    "mount", "new", "pull", "push", "remove", "repack", "tag", "umount", "unpack", "white_out",
+]  # fmt: skip
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,9 +29,11 @@ if TYPE_CHECKING:
 
     from pyrunc.image.copy import Report
     from pyrunc.image.reference import Place
-    from pyrunc.image.transport import Access
     from pyrunc.specs.image import Descriptor
     from pyrunc.specs.platform import Platform
+
+
+# -- between places ---------------------------------------------------------------------------------------------------
 
 
 def copy(
@@ -86,28 +101,59 @@ def push(
     return _copy(parse_place(name), place, platform, all, store, None, access, report)
 
 
+# -- bundles ----------------------------------------------------------------------------------------------------------
+
+
 def unpack(
     source: str,
     bundle: str,
     *,
-    platform: str | None = None,
+    platform: str = "",
     rootless: bool | None = None,
-    warn: Callable[[str], None] | None = None,
+    layers: bool = False,
     store: str = "",
+    access: Access | None = None,
+    warn: Callable[[str], None] = silent,
 ) -> None:
-    """Makes the folder BUNDLE from the image SOURCE, which may be a name in the store; see pyrunc.image.unpack."""
-    from pyrunc.image import unpack as make_bundle
+    """Makes the folder BUNDLE, with `rootfs` and `config.json`, from the image SOURCE.
 
-    make_bundle(locate(source, store), bundle, platform=platform, rootless=rootless, warn=warn)
+    ROOTLESS notes owners in an attribute and makes empty files of devices; by default it is true for who is not root,
+    who then gets real owners by way of the ids in /etc/subuid, if there are any. With LAYERS `rootfs` is a mount of
+    layers that are kept in the store and shared, which takes root.
+    """
+    found = _locate(source, store)
+    if layers:
+        from pyrunc.image.stacked import unpack as stack
+        from pyrunc.specs.errors import Invalid
+
+        if rootless:
+            raise Invalid("layers are mounted by root alone, and rootless is for everybody else")
+        stack(found, bundle, platform or None, f"{store}/layers" if store else None, warn, access)
+        return
+    from pyrunc.image.bundle import unpack as make_bundle
+
+    make_bundle(found, bundle, platform or None, rootless, warn, access)
 
 
-def locate(source: str, store: str = "") -> str:
-    """SOURCE, where a name in the store becomes the layout that the store is and the name in it."""
-    from pyrunc.image.reference import parse_place
-    from pyrunc.image.store import Store
+def mount(bundle: str) -> None:
+    """Mounts the layers of BUNDLE again, as after the machine was off."""
+    import os
 
-    place = parse_place(source)
-    return Store(store).place(place.reference) if place.transport == "store" else source
+    from pyrunc.image import stacked
+
+    stacked.mount(os.path.abspath(bundle))
+
+
+def umount(bundle: str) -> None:
+    """Unmounts the layers of BUNDLE; what has been changed stays in it."""
+    import os
+
+    from pyrunc.image import stacked
+
+    stacked.unmount(os.path.abspath(bundle))
+
+
+# -- the store --------------------------------------------------------------------------------------------------------
 
 
 def tag(name: str, other: str, *, store: str = "") -> None:
@@ -119,7 +165,7 @@ def tag(name: str, other: str, *, store: str = "") -> None:
 
 
 def remove(name: str, *, store: str = "") -> None:
-    """NAME leaves the store; `collect` frees the room."""
+    """NAME leaves the store (`pyrunc image rm`); `collect` frees the room."""
     from pyrunc.image.reference import parse_name
     from pyrunc.image.store import Store
 
@@ -127,33 +173,65 @@ def remove(name: str, *, store: str = "") -> None:
 
 
 def collect(*, store: str = "") -> tuple[int, int]:
-    """Removes what no name leads to; how many files and bytes."""
+    """Removes what no name leads to (`pyrunc image gc`); how many files and bytes."""
     from pyrunc.image.store import Store
 
     return Store(store).collect()
 
 
-def inspect(
-    source: str, *, platform: str = "", store: str = "", access: Access | None = None
-) -> dict[str, Any]:
-    """What an image is: its digest, platforms, configuration and layers."""
+def listing(*, store: str = "") -> list[dict[str, Any]]:
+    """The images of the store (`pyrunc image ls`): name, digest, size, platforms."""
+    from pyrunc.image.inspect import listing as look
+
+    return look(store)
+
+
+# -- looking ----------------------------------------------------------------------------------------------------------
+
+
+def inspect(source: str, *, platform: str = "", store: str = "", access: Access | None = None) -> dict[str, Any]:
+    """What an image is: its digest, platforms, configuration and layers. Signatures are not verified."""
+    from contextlib import closing
+
     from pyrunc.image.inspect import inspect as look
     from pyrunc.image.reference import parse_place
     from pyrunc.image.transport import open_place
 
     wanted = _platform(platform)
-    found = open_place(parse_place(source), store, access, wanted)
-    try:
+    with closing(open_place(parse_place(source), store, access, wanted)) as found:
         return look(found, wanted)
-    finally:
-        found.close()
 
 
-def listing(*, store: str = "") -> list[dict[str, Any]]:
-    """The images of the store: name, digest, size, platforms."""
-    from pyrunc.image.inspect import listing as look
+def history(
+    image: str, *, platform: str = "", store: str = "", access: Access | None = None
+) -> list[dict[str, Any]]:
+    """The steps that an image came about by, each with the layer that it made, if any."""
+    from contextlib import closing
 
-    return look(store)
+    from pyrunc.image.draft import open_draft
+    from pyrunc.image.look import history as look
+
+    with closing(open_draft(image, platform, store=store, access=access)) as draft:
+        return look(draft)
+
+
+def diff(
+    after: str,
+    before: str = "",
+    *,
+    platform: str = "",
+    store: str = "",
+    access: Access | None = None,
+    warn: Callable[[str], None] = silent,
+) -> list[tuple[str, str]]:
+    """(`A`dded, `M`odified or `D`eleted; path) of what is other in AFTER, an image or a bundle, than in the image
+    BEFORE, by default the one that the bundle AFTER was unpacked from."""
+    from pyrunc.image.look import differences
+
+    return differences(after, before, platform=platform, store=store, access=access, warn=warn)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
 
 
 def _copy(
@@ -176,6 +254,15 @@ def _copy(
         opened.top()  # a source that is not there leaves no trace at the target
         with closing(open_target(target, store, target_access, source)) as filled:
             return carry(opened, filled, None if all else wanted, report or (lambda state, descriptor: None))
+
+
+def _locate(source: str, store: str) -> str:
+    """SOURCE, where a name in the store becomes the layout that the store is and the name in it."""
+    from pyrunc.image.reference import parse_place
+    from pyrunc.image.store import Store
+
+    place = parse_place(source)
+    return Store(store).place(place.reference) if place.transport == "store" else source
 
 
 def _platform(text: str) -> Platform:

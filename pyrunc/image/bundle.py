@@ -23,6 +23,7 @@ from pyrunc.specs.errors import Failure, Invalid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pyrunc.image.access import Access
     from pyrunc.image.mapped import Map
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -35,7 +36,9 @@ CAPABILITIES = (
 )  # fmt: skip
 
 
-def unpack(source: str, bundle: str, platform: str | None, rootless: bool | None, warn: Warn) -> None:
+def unpack(
+    source: str, bundle: str, platform: str | None, rootless: bool | None, warn: Warn, access: Access | None = None
+) -> None:
     """Makes BUNDLE from the image SOURCE. `rootless` None: as the process is, and with all ids that it may have."""
     if rootless is None:
         rootless = is_rootless()
@@ -44,17 +47,23 @@ def unpack(source: str, bundle: str, platform: str | None, rootless: bool | None
 
             maps = mapped.own_maps()
             if maps is not None:
-                return mapped.unpack(source, bundle, platform, maps, warn)
-    make(source, bundle, platform, rootless, warn)
+                return mapped.unpack(source, bundle, platform, maps, warn, access)
+    make(source, bundle, platform, rootless, warn, access=access)
 
 
 def make(
-    source: str, bundle: str, platform: str | None, rootless: bool, warn: Warn, maps: tuple[Map, Map] | None = None
+    source: str,
+    bundle: str,
+    platform: str | None,
+    rootless: bool,
+    warn: Warn,
+    maps: tuple[Map, Map] | None = None,
+    access: Access | None = None,
 ) -> None:
     """The work itself. MAPS are those of the user namespace that we are in, when it was made for this."""
     bundle = os.path.abspath(bundle)
     refuse_existing(bundle)
-    with closing(open_source(source, platform)) as image, workplace_of(bundle) as workplace:
+    with closing(open_source(source, platform, access)) as image, workplace_of(bundle) as workplace:
         warn = warn_once(warn)
         fill(workplace, image, rootless, warn, maps)
         beginnings.write(workplace, source, platform or "", image.config.diff_ids, warn, maps is not None)

@@ -14,7 +14,7 @@ from pyrunc.specs.errors import Invalid
 from pyrunc.specs.image import CONFIG_TYPES, check_layers, decode_image_config, decode_manifest
 
 if TYPE_CHECKING:
-    from pyrunc.image.transport import Access
+    from pyrunc.image.access import Access
     from pyrunc.specs.platform import Platform
 
 

@@ -14,11 +14,12 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import IO, Any
 
+from pyrunc.image.access import Access
 from pyrunc.image.copy import choose, copy
 from pyrunc.image.files import reading
 from pyrunc.image.reference import parse_place
 from pyrunc.image.tarwrite import COMPRESSIONS, compressed
-from pyrunc.image.transport import Access, Source, describe, open_place, open_target
+from pyrunc.image.transport import Source, describe, open_place, open_target
 from pyrunc.specs.errors import Failure, Invalid
 from pyrunc.specs.image import (
     CONFIG,

@@ -10,6 +10,7 @@ from contextlib import ExitStack, closing
 from typing import Any
 
 from pyrunc.image import beginnings, inventory
+from pyrunc.image.access import Access
 from pyrunc.image.changes import Changes
 from pyrunc.image.draft import Draft, open_draft
 from pyrunc.image.inventory import Warn
@@ -30,7 +31,7 @@ def history(draft: Draft) -> list[dict[str, Any]]:
 
 
 def differences(
-    after: str, before: str = "", *, platform: str = "", store: str = "", warn: Warn = lambda message: None
+    after: str, before: str, *, platform: str, store: str, access: Access | None, warn: Warn
 ) -> list[tuple[str, str]]:
     """(A, M or D; path) of what is other in AFTER, an image or a bundle, than in the image BEFORE; without one, than
     in the image that the bundle AFTER was unpacked from."""
@@ -43,13 +44,13 @@ def differences(
         if not source:
             raise Invalid(f"{after} was unpacked by another tool", hint="name the image as well")
         platform = platform or (beginning.platform if beginning else "")
-        base = stack.enter_context(closing(open_draft(source, platform, store=store)))
+        base = stack.enter_context(closing(open_draft(source, platform, store=store, access=access)))
         if bundle:
             root = beginnings.open_rootfs(after)
             stack.callback(os.close, root)
             changes = compare_bundle(root, inventory.take(root, warn, beginnings.owners(after)), beginning, base)
         else:
-            other = stack.enter_context(closing(open_draft(after, platform, store=store)))
+            other = stack.enter_context(closing(open_draft(after, platform, store=store, access=access)))
             new = stack.enter_context(unpacked(other))
             changes = compare_bundle(new, inventory.take(new, warn), None, base)
     return listed(changes)

@@ -15,6 +15,8 @@ import sys
 from collections.abc import Callable
 from typing import Any, TextIO
 
+from pyrunc.image.access import Access
+from pyrunc.image.making import Said
 from pyrunc.specs.errors import Failure, Invalid, PyruncError
 
 Map = list[tuple[int, int, int]]  # id in the container, id here, how many
@@ -63,15 +65,29 @@ def stacked(own: int, ranges: list[tuple[int, int]]) -> Map:
     return made
 
 
-def unpack(source: str, bundle: str, platform: str | None, maps: tuple[Map, Map], warn: Callable[[str], None]) -> None:
+def unpack(
+    source: str,
+    bundle: str,
+    platform: str | None,
+    maps: tuple[Map, Map],
+    warn: Callable[[str], None],
+    access: Access | None = None,
+) -> None:
     """As `bundle.unpack`, by the child. Raises what the child raised."""
-    call({"source": source, "bundle": bundle, "platform": platform, "maps": maps}, maps, warn)
+    job = {"source": source, "bundle": bundle, "platform": platform, "maps": maps}
+    call({**job, "access": members(access)}, maps, warn)
 
 
 def repack(options: dict[str, Any], maps: tuple[Map, Map], warn: Callable[[str], None]) -> str:
     """As `repack.repack` with these arguments, by the child; the digest of the image."""
-    digest: str = call({"repack": options}, maps, warn)["done"]
+    job = {**options, "access": members(options["access"]), "said": members(options["said"])}
+    digest: str = call({"repack": job}, maps, warn)["done"]
     return digest
+
+
+def members(value: Access | Said | None) -> dict[str, Any]:
+    """What an equal one is made of."""
+    return {name: getattr(value, name) for name in value.__slots__} if value else {}
 
 
 def call(job: dict[str, Any], maps: tuple[Map, Map], warn: Callable[[str], None]) -> dict[str, Any]:
@@ -149,9 +165,11 @@ def work(lines: TextIO) -> None:
     if "repack" in job:
         from pyrunc.image.repack import repack
 
-        say(lines, done=repack(**job["repack"], warn=warn)[0].digest)
+        options = job["repack"]
+        options |= {"access": Access(**options["access"]), "said": Said(**options["said"])}
+        say(lines, done=repack(**options, warn=warn)[0].digest)
     else:
-        make(job["source"], job["bundle"], job["platform"], True, warn, job["maps"])
+        make(job["source"], job["bundle"], job["platform"], True, warn, job["maps"], Access(**job["access"]))
         say(lines, done=True)
 
 

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from typing import Any
 
 from pyrunc.image import beginnings, inventory
+from pyrunc.image.access import Access
 from pyrunc.image.apply import Applier
 from pyrunc.image.beginnings import Beginning
 from pyrunc.image.changes import Changes, compare, layer
 from pyrunc.image.draft import Draft, epoch, open_draft
 from pyrunc.image.inventory import Inventory, Warn
+from pyrunc.image.making import Said, note
 from pyrunc.image.source import Layer
 from pyrunc.image.stream import contents
 from pyrunc.image.tarread import FOLDER, Reader
@@ -33,31 +35,6 @@ PIECE = 1 << 20
 UNFINISHED = "pyrunc-repack-"
 
 
-class History:
-    """What the history says of a change; "" is what it says by itself."""
-
-    __slots__ = ("author", "comment", "created", "created_by", "kept")
-
-    def __init__(
-        self, author: str = "", comment: str = "", created: str = "", created_by: str = "", kept: bool = True
-    ) -> None:
-        self.author = author
-        self.comment = comment
-        self.created = created
-        self.created_by = created_by
-        self.kept = kept
-
-    def add(self, draft: Draft, created_by: str, layer: bool) -> None:
-        if self.kept:
-            draft.add_history(
-                self.created_by or created_by,
-                author=self.author,
-                comment=self.comment,
-                created=self.created,
-                layer=layer,
-            )
-
-
 def repack(
     bundle: str,
     target: str,
@@ -69,7 +46,8 @@ def repack(
     masks: Sequence[str] = (),
     mask_volumes: bool = True,
     refresh: bool = False,
-    history: Mapping[str, Any] | None = None,
+    said: Said | None = None,
+    access: Access | None = None,
     warn: Warn = lambda message: None,
 ) -> tuple[Descriptor, Changes]:
     """Makes TARGET of the image that BUNDLE was unpacked from (or of BASE) and of what has changed in it since.
@@ -84,7 +62,7 @@ def repack(
         raise Invalid(f"{bundle} has no {beginnings.NAME}: it was unpacked by another tool", hint=hint)
     if beginning and beginning.mapped and os.stat(os.path.join(bundle, "rootfs")).st_uid != 0:
         raise Invalid(f"the files of {bundle} belong to ids of a user", hint="repack it as that user")
-    draft = open_draft(source, platform or (beginning.platform if beginning else ""), store=store)
+    draft = open_draft(source, platform or (beginning.platform if beginning else ""), store=store, access=access)
     root = beginnings.open_rootfs(bundle)
     try:
         volumes = (draft.config.get("config") or {}).get("Volumes") or {} if mask_volumes else {}
@@ -93,8 +71,8 @@ def repack(
         changes = compare_bundle(root, new, beginning, draft, hidden)
         if changes:
             draft.add_layer(layer(root, new, changes, epoch()), compress)
-            History(**(history or {})).add(draft, "pyrunc image repack", layer=True)
-        descriptor = draft.save(target, store=store)
+            note(draft, said, "pyrunc image repack", layer=True)
+        descriptor = draft.save(target, store=store, access=access)
     finally:
         os.close(root)
         draft.close()

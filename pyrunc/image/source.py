@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from pyrunc.specs.errors import Invalid
 
 if TYPE_CHECKING:
-    from pyrunc.image.transport import Access
+    from pyrunc.image.access import Access
     from pyrunc.specs.image import ImageConfig
     from pyrunc.specs.platform import Platform
 

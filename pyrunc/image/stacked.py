@@ -10,6 +10,7 @@ import os
 import shutil
 
 from pyrunc.image import attributes, layers, users
+from pyrunc.image.access import Access
 from pyrunc.image.apply import Warn
 from pyrunc.image.bundle import (
     publish,
@@ -26,7 +27,9 @@ from pyrunc.specs.errors import Failure, Invalid
 LIST = "layers"
 
 
-def unpack(source: str, bundle: str, platform: str | None, folder: str | None, warn: Warn) -> None:
+def unpack(
+    source: str, bundle: str, platform: str | None, folder: str | None, warn: Warn, access: Access | None = None
+) -> None:
     """Makes BUNDLE from the image SOURCE, whose layers are kept in FOLDER (None: in the store)."""
     if os.geteuid() != 0:
         raise Failure(f"make the bundle {bundle}", number=1, hint="only root mounts layers; unpack without --layers")
@@ -35,7 +38,7 @@ def unpack(source: str, bundle: str, platform: str | None, folder: str | None, w
     if os.path.lexists(bundle):
         raise Failure(f"make the bundle {bundle}", detail="it exists already")
     warn = warn_once(warn)
-    image = open_source(source, platform)
+    image = open_source(source, platform, access)
     try:
         paths = layers.unpack(image, os.path.abspath(folder or os.path.join(default_folder(), "layers")), warn)
         if not paths:

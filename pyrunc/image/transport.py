@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Protocol
 
+from pyrunc.image.access import Access
 from pyrunc.specs.decode import Node
 from pyrunc.specs.errors import Failure, Invalid
 from pyrunc.specs.image import CONFIG_TYPES, INDEX_TYPES, Descriptor, digest_of
@@ -53,20 +54,6 @@ class Destination(Protocol):
 
 class Interrupted(Failure):
     """A blob that was on its way is lost, and may arrive when it is sent once more from its beginning."""
-
-
-class Access:
-    """How registries are entered, as far as the command line says. `verify` None: as the configuration says."""
-
-    __slots__ = ("authfile", "certificates", "credentials", "verify")
-
-    def __init__(
-        self, authfile: str = "", credentials: str = "", verify: bool | None = None, certificates: str = ""
-    ) -> None:
-        self.authfile = authfile
-        self.credentials = credentials  # USER:PASSWORD
-        self.verify = verify
-        self.certificates = certificates  # a folder
 
 
 def describe(media_type: str, data: bytes, algorithm: str = "sha256") -> Descriptor:

@@ -282,7 +282,7 @@ def test_root_of_a_user_namespace(some: User, image: Path, place: Path) -> None:
 
 def test_repacked(users: dict[str, User], image: Path, place: Path) -> None:
     """What users repack has the owners that the image means, whichever way theirs are kept; seen by root."""
-    from pyrunc.image.look import differences
+    from pyrunc.images import diff as differences
 
     for user in users.values():
         bundle, target = unpack(user, image, place), f"oci:{place}/layout-{user.name}:new"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pyrunc.cli.context import show
-from pyrunc.cli.images.repack import HISTORY, history
-from pyrunc.cli.images.shared import PLACES, PLATFORM, STORE
+from pyrunc.cli.images.repack import HISTORY, said
+from pyrunc.cli.images.shared import ACCESS, PLACES, PLATFORM, STORE, access
 from pyrunc.cli.options import LIST, TEXT, Command
 
 TYPE_CHECKING = False
@@ -43,6 +43,7 @@ COMMAND = Command(
         ("clear", LIST, "empty config.labels, .exposedports, .env, .volume, .cmd or .entrypoint, manifest.annotation"),
         PLATFORM,
         STORE,
+        *ACCESS,
         *HISTORY,
     ),
     details=PLACES + "\nWhat is to be cleared is cleared first.\n",
@@ -50,23 +51,18 @@ COMMAND = Command(
 
 
 def run(context: Context, given: Given) -> int:
-    from contextlib import closing
+    from pyrunc import images
 
-    from pyrunc.image import edit
-    from pyrunc.image.draft import open_draft
-
-    (image,) = given.arguments
-    with closing(open_draft(image, given.text("platform"), store=given.text("store"))) as draft:
-        edit.clear(draft, given.list("clear"))
-        for names in CHANGES:
-            name = names.partition(",")[0]
-            if given.has(name):
-                edit.change(draft, name, given.list(name))
-        if draft.changed:
-            created = draft.config.get("created")
-            history(given).add(draft, "pyrunc image config", layer=False)
-            if given.has("created"):
-                draft.config["created"] = created
-        descriptor = draft.save(given.text("tag") or image, store=given.text("store"))
+    changes = {name.partition(",")[0]: given.list(name.partition(",")[0]) for name in CHANGES}
+    descriptor = images.config(
+        given.arguments[0],
+        {name: values for name, values in changes.items() if values},
+        clear=given.list("clear"),
+        target=given.text("tag"),
+        platform=given.text("platform"),
+        store=given.text("store"),
+        access=access(given),
+        said=said(given),
+    )
     show(f"{descriptor.digest}\n")
     return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pyrunc.cli.context import show
-from pyrunc.cli.images.shared import JSON, PLACES, PLATFORM, STORE, as_json
+from pyrunc.cli.images.shared import ACCESS, JSON, PLACES, PLATFORM, STORE, access, as_json, warn
 from pyrunc.cli.options import Command
 
 TYPE_CHECKING = False
@@ -17,7 +17,7 @@ COMMAND = Command(
     "<bundle> | <image> <image or bundle>",
     minimum=1,
     maximum=2,
-    flags=(JSON, PLATFORM, STORE),
+    flags=(JSON, PLATFORM, STORE, *ACCESS),
     details=PLACES
     + """
 A bundle alone is compared with the image that it was unpacked from. A is a file that has been added, M one of which
@@ -27,12 +27,16 @@ contents or anything else is other, D one that has gone, with all below it.
 
 
 def run(context: Context, given: Given) -> int:
-    from pyrunc.cli.images.repack import warn
-    from pyrunc.image.look import differences
+    from pyrunc import images
 
     *before, after = given.arguments
-    rows = differences(
-        after, before[0] if before else "", platform=given.text("platform"), store=given.text("store"), warn=warn
+    rows = images.diff(
+        after,
+        before[0] if before else "",
+        platform=given.text("platform"),
+        store=given.text("store"),
+        access=access(given),
+        warn=warn,
     )
     if given.switch("json"):
         show(as_json([{"kind": kind, "path": path} for kind, path in rows]))

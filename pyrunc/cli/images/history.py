@@ -23,14 +23,11 @@ COMMAND = Command(
 
 
 def run(context: Context, given: Given) -> int:
-    from contextlib import closing
+    from pyrunc import images
 
-    from pyrunc.image.draft import open_draft
-    from pyrunc.image.look import history
-
-    (image,) = given.arguments
-    with closing(open_draft(image, given.text("platform"), store=given.text("store"), access=access(given))) as draft:
-        steps = history(draft)
+    steps = images.history(
+        given.arguments[0], platform=given.text("platform"), store=given.text("store"), access=access(given)
+    )
     if given.switch("json"):
         show(as_json(steps))
         return 0

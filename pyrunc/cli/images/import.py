@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pyrunc.cli.context import show
-from pyrunc.cli.images.repack import COMPRESS, HISTORY, history, warn
-from pyrunc.cli.images.shared import PLACES, PLATFORM, STORE
+from pyrunc.cli.images.repack import COMPRESS, HISTORY, said
+from pyrunc.cli.images.shared import ACCESS, PLACES, PLATFORM, STORE, access, warn
 from pyrunc.cli.options import Command
 
 TYPE_CHECKING = False
@@ -18,7 +18,7 @@ COMMAND = Command(
     "<archive or folder> <image>",
     minimum=2,
     maximum=2,
-    flags=(COMPRESS, PLATFORM, STORE, *HISTORY),
+    flags=(COMPRESS, PLATFORM, STORE, *ACCESS, *HISTORY),
     details=PLACES
     + """
 The archive is a tar file, plain or compressed by gzip or zstd; - is standard input. It becomes the one layer of the
@@ -28,14 +28,16 @@ image as it is, after all of it has been checked. `pyrunc image config` says wha
 
 
 def run(context: Context, given: Given) -> int:
-    from contextlib import closing
+    from pyrunc import images
 
-    from pyrunc.image.draft import new_draft
-    from pyrunc.image.insert import add_root
-
-    source, target = given.arguments
-    with closing(new_draft(given.text("platform"))) as draft:
-        add_root(draft, source, compress=given.text("compress", "auto"), warn=warn)
-        history(given).add(draft, "pyrunc image import", layer=True)
-        show(f"{draft.save(target, store=given.text('store')).digest}\n")
+    descriptor = images.import_(
+        *given.arguments,
+        platform=given.text("platform"),
+        store=given.text("store"),
+        access=access(given),
+        compress=given.text("compress", "auto"),
+        said=said(given),
+        warn=warn,
+    )
+    show(f"{descriptor.digest}\n")
     return 0

@@ -22,7 +22,7 @@ The commands that write images make the layout that they need, so this is for ot
 
 
 def run(context: Context, given: Given) -> int:
-    from pyrunc.image.store import make
+    from pyrunc import images
 
-    make(given.arguments[0], 0o755)
+    images.init(given.arguments[0])
     return 0

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pyrunc.cli.context import show
-from pyrunc.cli.images.repack import COMPRESS, HISTORY, history, warn
-from pyrunc.cli.images.shared import PLACES, PLATFORM, STORE
+from pyrunc.cli.images.repack import COMPRESS, HISTORY, said
+from pyrunc.cli.images.shared import ACCESS, PLACES, PLATFORM, STORE, access, warn
 from pyrunc.cli.options import SWITCH, TEXT, Command
 
 TYPE_CHECKING = False
@@ -25,6 +25,7 @@ COMMAND = Command(
         COMPRESS,
         PLATFORM,
         STORE,
+        *ACCESS,
         *HISTORY,
     ),
     details=PLACES
@@ -36,23 +37,23 @@ one new layer; folders above the destination that the image does not have are ma
 
 
 def run(context: Context, given: Given) -> int:
-    from contextlib import closing
-
+    from pyrunc import images
     from pyrunc.cli.options import UsageError
-    from pyrunc.image import insert
-    from pyrunc.image.draft import open_draft
 
     image, *paths = given.arguments
     if len(paths) != (1 if given.switch("whiteout") else 2):
         wanted = "an image and a path" if given.switch("whiteout") else "an image, a source and a destination"
         raise UsageError(f'pyrunc: "image insert" requires {wanted}', "Incorrect Usage.")
-    compress = given.text("compress", "auto")
-    with closing(open_draft(image, given.text("platform"), store=given.text("store"))) as draft:
-        if given.switch("whiteout"):
-            insert.remove(draft, paths[0], compress=compress)
-        else:
-            insert.insert(draft, *paths, opaque=given.switch("opaque"), compress=compress, warn=warn)
-        history(given).add(draft, "pyrunc image insert", layer=True)
-        descriptor = draft.save(given.text("tag") or image, store=given.text("store"))
+    target, platform, store = given.text("tag"), given.text("platform"), given.text("store")
+    if given.switch("whiteout"):
+        descriptor = images.white_out(
+            image, paths[0], target=target, platform=platform, store=store, access=access(given),
+            compress=given.text("compress", "auto"), said=said(given),
+        )  # fmt: skip
+    else:
+        descriptor = images.insert(
+            image, *paths, target=target, opaque=given.switch("opaque"), platform=platform, store=store,
+            access=access(given), compress=given.text("compress", "auto"), said=said(given), warn=warn,
+        )  # fmt: skip
     show(f"{descriptor.digest}\n")
     return 0

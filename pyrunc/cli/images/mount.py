@@ -22,9 +22,7 @@ For bundles of "pyrunc image unpack --layers" after the machine has been off, or
 
 
 def run(context: Context, given: Given) -> int:
-    import os
+    from pyrunc import images
 
-    from pyrunc.image import stacked
-
-    stacked.mount(os.path.abspath(given.arguments[0]))
+    images.mount(given.arguments[0])
     return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pyrunc.cli.context import show
-from pyrunc.cli.images.shared import PLACES, PLATFORM, STORE
+from pyrunc.cli.images.shared import ACCESS, PLACES, PLATFORM, STORE, access
 from pyrunc.cli.options import Command
 
 TYPE_CHECKING = False
@@ -17,14 +17,16 @@ COMMAND = Command(
     "<image>",
     minimum=1,
     maximum=1,
-    flags=(PLATFORM, STORE),
+    flags=(PLATFORM, STORE, *ACCESS),
     details=PLACES,
 )
 
 
 def run(context: Context, given: Given) -> int:
-    from pyrunc.image.draft import new_draft
+    from pyrunc import images
 
-    draft = new_draft(given.text("platform"))
-    show(f"{draft.save(given.arguments[0], store=given.text('store')).digest}\n")
+    descriptor = images.new(
+        given.arguments[0], platform=given.text("platform"), store=given.text("store"), access=access(given)
+    )
+    show(f"{descriptor.digest}\n")
     return 0

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from pyrunc.cli.context import show
-from pyrunc.cli.images.shared import PLACES, PLATFORM, STORE
+from pyrunc.cli.images.shared import ACCESS, PLACES, PLATFORM, STORE, access, warn
 from pyrunc.cli.options import LIST, SWITCH, TEXT, Command
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from pyrunc.cli.context import Context
     from pyrunc.cli.options import Flag, Given
-    from pyrunc.image.repack import History
+    from pyrunc.image.making import Said
 
 COMPRESS: Flag = ("compress", TEXT, "gzip, zstd, none or auto: as the uppermost layer is (default: auto)")
 HISTORY: tuple[Flag, ...] = (
@@ -37,6 +35,7 @@ COMMAND = Command(
         COMPRESS,
         PLATFORM,
         STORE,
+        *ACCESS,
         *HISTORY,
     ),
     details=PLACES
@@ -47,37 +46,29 @@ environment the same change makes the same image.
 )
 
 
-def said(given: Given) -> dict[str, Any]:
+def said(given: Given) -> Said:
     """What the flags say about the history."""
+    from pyrunc.image.making import Said
+
     texts = {name: given.text(f"history.{name}") for name in ("author", "comment", "created", "created_by")}
-    return {**texts, "kept": not given.switch("no-history")}
-
-
-def history(given: Given) -> History:
-    from pyrunc.image.repack import History
-
-    return History(**said(given))
-
-
-def warn(message: str) -> None:
-    import sys
-
-    print(f"warning: {message}", file=sys.stderr)
+    return Said(**texts, kept=not given.switch("no-history"))
 
 
 def run(context: Context, given: Given) -> int:
-    from pyrunc.image.repack import repack_as_caller
+    from pyrunc import images
 
-    bundle, target = given.arguments
-    options = {
-        "base": given.text("base"),
-        "platform": given.text("platform"),
-        "store": given.text("store"),
-        "compress": given.text("compress", "auto"),
-        "masks": given.list("mask-path"),
-        "mask_volumes": not given.switch("no-mask-volumes"),
-        "refresh": given.switch("refresh-bundle"),
-        "history": said(given),
-    }
-    show(f"{repack_as_caller(bundle, target, options, warn)}\n")
+    digest = images.repack(
+        *given.arguments,
+        base=given.text("base"),
+        platform=given.text("platform"),
+        store=given.text("store"),
+        access=access(given),
+        compress=given.text("compress", "auto"),
+        masks=given.list("mask-path"),
+        mask_volumes=not given.switch("no-mask-volumes"),
+        refresh=given.switch("refresh-bundle"),
+        said=said(given),
+        warn=warn,
+    )
+    show(f"{digest}\n")
     return 0

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from pyrunc.cli.options import Flag, Given
+    from pyrunc.image.access import Access
     from pyrunc.image.copy import Report
-    from pyrunc.image.transport import Access
     from pyrunc.specs.image import Descriptor
 
 STORE: Flag = ("store", TEXT, "folder that keeps images (default: /var/lib/pyrunc/images, or one of the user's own)")
@@ -60,12 +60,16 @@ def stop_tidily() -> None:
 
 def access(given: Given, prefix: str = "") -> Access:
     """What the flags say about registries."""
-    from pyrunc.image.transport import Access
+    from pyrunc.image.access import Access
 
     verify = given.switch(f"{prefix}tls-verify") if given.has(f"{prefix}tls-verify") else None
     return Access(
         given.text(f"{prefix}authfile"), given.text(f"{prefix}creds"), verify, given.text(f"{prefix}cert-dir")
     )  # fmt: skip
+
+
+def warn(message: str) -> None:
+    print(f"warning: {message}", file=sys.stderr)
 
 
 def progress(given: Given) -> Report | None:

@@ -22,9 +22,7 @@ What the container has changed stays in the bundle. Afterwards it can be removed
 
 
 def run(context: Context, given: Given) -> int:
-    import os
+    from pyrunc import images
 
-    from pyrunc.image import stacked
-
-    stacked.unmount(os.path.abspath(given.arguments[0]))
+    images.umount(given.arguments[0])
     return 0

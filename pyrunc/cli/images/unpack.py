@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pyrunc.cli.images.shared import STORE
-from pyrunc.cli.options import SWITCH, TEXT, Command, UsageError
+from pyrunc.cli.images.shared import ACCESS, PLATFORM, STORE, access, warn
+from pyrunc.cli.options import SWITCH, Command, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,10 +17,11 @@ COMMAND = Command(
     minimum=2,
     maximum=2,
     flags=(
-        ("platform", TEXT, "OS/ARCH[/VARIANT] of the image to take (default: this machine's)"),
+        PLATFORM,
         ("layers", SWITCH, "keep each layer once, in the store, and mount them on the bundle's rootfs"),
         STORE,
         ("rootless", SWITCH, "make do with the own id: owners are noted, devices become empty files"),
+        *ACCESS,
     ),
     details="""
 The source is one of
@@ -46,23 +47,17 @@ the bundle is removed.
 
 
 def run(context: Context, given: Given) -> int:
-    import sys
-
     from pyrunc import images
 
-    def warn(message: str) -> None:
-        print(f"warning: {message}", file=sys.stderr)
-
-    source, bundle = given.arguments
-    source, platform = images.locate(source, given.text("store")), given.text("platform") or None
-    if given.switch("layers"):
-        from pyrunc.image import stacked
-
-        if given.switch("rootless"):
-            raise UsageError("--layers and --rootless exclude each other", "Incorrect Usage.")
-        folder = f"{given.text('store')}/layers" if given.has("store") else None
-        stacked.unpack(source, bundle, platform, folder, warn)
-        return 0
-    rootless = given.switch("rootless") if given.has("rootless") else None
-    images.unpack(source, bundle, platform=platform, rootless=rootless, warn=warn)
+    if given.switch("layers") and given.switch("rootless"):
+        raise UsageError("--layers and --rootless exclude each other", "Incorrect Usage.")
+    images.unpack(
+        *given.arguments,
+        platform=given.text("platform"),
+        rootless=given.switch("rootless") if given.has("rootless") else None,
+        layers=given.switch("layers"),
+        store=given.text("store"),
+        access=access(given),
+        warn=warn,
+    )
     return 0

@@ -10,8 +10,8 @@ import os
 import tomllib
 from typing import Any
 
+from pyrunc.image.access import Access
 from pyrunc.image.reference import DOCKER, DOCKER_HOST, Reference
-from pyrunc.image.transport import Access
 from pyrunc.specs.errors import Failure, Invalid
 
 CERTIFICATES = ("/etc/containers/certs.d", "/etc/docker/certs.d")

@@ -13,12 +13,13 @@ from urllib.parse import urljoin, urlsplit
 
 import urllib3
 
+from pyrunc.image.access import Access
 from pyrunc.image.reference import Reference
 from pyrunc.image.registry.client import ATTEMPTS, PASSING, Broken, Refused
 from pyrunc.image.registry.hosts import servers
 from pyrunc.image.registry.source import RegistrySource, enter
 from pyrunc.image.stream import verified
-from pyrunc.image.transport import Access, Interrupted, describe
+from pyrunc.image.transport import Interrupted, describe
 from pyrunc.specs.decode import decode
 from pyrunc.specs.errors import Failure, Invalid
 from pyrunc.specs.image import INDEX, Descriptor, Index, decode_either

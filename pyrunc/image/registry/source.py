@@ -10,13 +10,14 @@ from typing import TypeVar
 
 import urllib3
 
+from pyrunc.image.access import Access
 from pyrunc.image.files import LIMIT_DOCUMENT
 from pyrunc.image.reference import Reference
 from pyrunc.image.registry import credentials
 from pyrunc.image.registry.client import ATTEMPTS, Client, Refused
 from pyrunc.image.registry.hosts import Server, servers
 from pyrunc.image.stream import PIECE
-from pyrunc.image.transport import Access, describe
+from pyrunc.image.transport import describe
 from pyrunc.specs.decode import Node, decode
 from pyrunc.specs.errors import Failure, Invalid
 from pyrunc.specs.image import (

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.pyrunc.image.images import LOWER, NAMES, UPPER, Layout, tree
+from tests.pyrunc.image.registries import passwords, registry
 
 NAME = "docker.io/library/box:latest"
 
@@ -95,3 +96,18 @@ def test_errors(tool: Tool, arguments: tuple[str, ...], message: str) -> None:
     assert done.returncode == 1
     assert message in done.stderr
     assert not tool.store.exists()
+
+
+def test_registries_are_entered_by_every_command(tool: Tool, source: str, tmp_path: Path, root: None) -> None:
+    """unpack, history and config take the password that pull takes; without it nothing is left."""
+    file = passwords(tmp_path / "passwords", "me", "secret")
+    with registry(tmp_path / "registry", auth={"htpasswd": {"realm": "x", "path": str(file)}}) as host:
+        place, creds = f"docker://{host}/box:1", "--creds=me:secret"
+        tool.out("copy", "--dest-creds=me:secret", source, place)
+        refused = tool("unpack", f"--authfile={tmp_path / 'none'}", place, str(tmp_path / "bundle"))
+        tool.out("unpack", creds, place, str(tmp_path / "bundle"))
+        tool.out("config", creds, "--author=me", place)
+
+        assert (refused.returncode, "there is no such file" in refused.stderr) == (1, True)
+        assert tree(tmp_path / "bundle") == NAMES
+        assert "pyrunc image config" in tool.out("history", creds, place)

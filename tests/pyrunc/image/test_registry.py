@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pyrunc import images
-from pyrunc.image.transport import Access
+from pyrunc.image.access import Access
 from pyrunc.specs.errors import PyruncError
 from tests.pyrunc.image.images import LOWER, NAMES, UPPER, Layout, tree
 from tests.pyrunc.image.registries import basic, certificate, need, passwords, registry

@@ -14,9 +14,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from pyrunc import images
+from pyrunc.image.access import Access
 from pyrunc.image.registry.auth import challenges
 from pyrunc.image.registry.client import Client
-from pyrunc.image.transport import Access
 from pyrunc.specs.errors import PyruncError
 from tests.pyrunc.image.images import LOWER, MANIFEST, UPPER, Layout, digest
 from tests.pyrunc.image.registries import Faulty, basic, certificate, over_tls, registry, reply

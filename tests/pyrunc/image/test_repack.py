@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pyrunc.image import unpack
+from pyrunc.image.making import Said
 from pyrunc.image.repack import repack
 from pyrunc.specs.errors import Invalid, PyruncError
 from tests.pyrunc.command import Pyrunc
@@ -192,8 +193,8 @@ def test_history(box: Path, base: str) -> None:
     """The history says what it is told, or nothing."""
     (box / "rootfs/new").write_text("x")
     said = {"author": "me", "comment": "why", "created": "2020-01-01T00:00:00Z", "created_by": "how"}
-    repack(str(box), named(base, "1"), history=said)
-    repack(str(box), named(base, "2"), history={"kept": False})
+    repack(str(box), named(base, "1"), said=Said(**said))
+    repack(str(box), named(base, "2"), said=Said(kept=False))
 
     assert document(named(base, "1"))["history"] == [said]
     assert "history" not in document(named(base, "2"))
