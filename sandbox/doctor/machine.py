@@ -64,15 +64,17 @@ class Machine:
         search = self.path if self.path is not None else os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"
         return shutil.which(name, path=search) or ""
 
-    def succeeds(self, program: str, *words: str) -> bool:
-        """Whether a program that changes nothing says yes."""
+    def complaint(self, program: str, *words: str) -> str:
+        """The first thing that a program, which changes nothing, says is wrong; "" when it succeeds."""
         try:
             done = subprocess.run(
-                [program, *words], stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False
-            )
-        except (OSError, subprocess.TimeoutExpired):
-            return False
-        return done.returncode == 0
+                [program, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+                timeout=30, check=False,
+            )  # fmt: skip
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return str(error)
+        lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+        return lines[0] if done.returncode else ""
 
     def errno(self, name: str) -> int:
         """What the kernel said to a try of the probe; -1 when it was not made."""
