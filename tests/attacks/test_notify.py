@@ -8,8 +8,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -92,29 +90,31 @@ def test_detached(box: Box, manager: Manager) -> None:
     assert manager.heard == ["READY=1", f"MAINPID={box.pid}", "BARRIER=1"]
 
 
-@pytest.fixture
-def endless() -> Iterator[socket.socket]:
-    """A socket that is never empty."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-    talk = f"import socket\nlink = socket.socket(fileno={theirs.fileno()})\nwhile True: link.send(b'STATUS=still here')"
-    command = [sys.executable, "-IS", "-c", talk]
-    talkers = [subprocess.Popen(command, pass_fds=[theirs.fileno()]) for _ in range(3)]
-    assert eventually(lambda: len(ours.recv(64)) > 0)
-    yield ours
-    for talker in talkers:
-        talker.kill()
-        talker.wait()
-    ours.close()
-    theirs.close()
+class Endless(socket.socket):
+    """A socket that is never empty: whoever reads a datagram finds the next one already there."""
+
+    def __init__(self) -> None:
+        ours, self.talker = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        super().__init__(fileno=ours.detach())
+        self.talker.send(b"STATUS=still here")
+
+    def recv(self, size: int, flags: int = 0) -> bytes:
+        self.talker.send(b"STATUS=still here")
+        return super().recv(size, flags)
+
+    def close(self) -> None:
+        super().close()
+        self.talker.close()
 
 
 @pytest.mark.timeout(20)
-def test_end_is_seen(endless: socket.socket) -> None:
+def test_end_is_seen() -> None:
     """The end of the container ends the wait, though somebody who has its socket goes on talking."""
     child = subprocess.Popen(["true"])
     pidfd = os.pidfd_open(child.pid)
     child.wait()
 
-    serve(endless, pidfd, child.pid)
+    with Endless() as endless:
+        serve(endless, pidfd, child.pid)
 
     os.close(pidfd)
