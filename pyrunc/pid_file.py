@@ -16,12 +16,30 @@ def write_pid_file(path: str, pid: int) -> None:
     try:
         directory = posix.open(folder or "/", posix.O_PATH | posix.O_DIRECTORY | posix.O_CLOEXEC)
         try:
-            if not _link_file(directory, name, text):
+            if not _write_special(directory, name, text) and not _link_file(directory, name, text):
                 _rename_file(directory, name, text)
         finally:
             posix.close(directory)
     except OSError as error:
         raise Failure(f"write the pid file {path}", number=error.errno or 0) from None
+
+
+def _write_special(directory: int, name: str, content: bytes) -> bool:
+    """Writes into what is neither file nor link, such as /dev/null or a fifo: nothing of ours may take its place. False
+    where there is no such thing."""
+    try:
+        kind = posix.stat(name, dir_fd=directory, follow_symlinks=False).st_mode & 0o170000
+    except FileNotFoundError:
+        return False
+    if kind in (0o100000, 0o120000):  # S_IFREG, S_IFLNK
+        return False
+    # Non-blocking, because the reader of a fifo may never come.
+    fd = posix.open(name, posix.O_WRONLY | posix.O_NONBLOCK | posix.O_NOCTTY | posix.O_CLOEXEC, dir_fd=directory)
+    try:
+        posix.write(fd, content)
+    finally:
+        posix.close(fd)
+    return True
 
 
 def _link_file(directory: int, name: str, content: bytes) -> bool:

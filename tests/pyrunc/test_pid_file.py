@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import posix
 from pathlib import Path
 
@@ -45,6 +46,20 @@ def test_link_is_replaced(tmp_path: Path) -> None:
 
     assert other.read_text() == "precious"
     assert not (tmp_path / "pid").is_symlink()
+
+
+def test_fifo_stays(tmp_path: Path) -> None:
+    """A fifo (or a device: /dev/null) gets the number and stays what it is; without a reader that is an error."""
+    path = tmp_path / "pid"
+    os.mkfifo(path)
+    with pytest.raises(Failure, match=r"write the pid file .*/pid: ENXIO"):
+        write_pid_file(str(path), 7)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    write_pid_file(str(path), 7)
+
+    assert os.read(reader, 10) == b"7"
+    assert path.is_fifo()
+    os.close(reader)
 
 
 def test_no_folder(tmp_path: Path) -> None:
