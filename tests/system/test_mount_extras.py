@@ -108,18 +108,17 @@ touch {rootfs}/usr/lib/gpu/library
 mount --bind {library} {rootfs}/usr/lib/gpu/library
 mount -o remount,bind,ro,nosuid,nodev {rootfs}/usr/lib/gpu/library
 END
-for folder in /sys/fs/cgroup/devices{cgroup}; do
-    test -d $folder && echo 'c 1:5 rw' > $folder/devices.allow
-done
-exit 0
 """
+# Where they add a rule for it: a file with cgroup v1, a program of theirs with v2.
+DEVICES = "/sys/fs/cgroup/devices"
+RULE = "echo 'c 1:11 w' > {devices}{cgroup}/devices.allow\n"
 
 
 @pytest.mark.parametrize("kind", ["prestart", "createRuntime"])
 @pytest.mark.parametrize("mapped", [False, True], ids=["root", "user namespace"])
 def test_hook_of_a_gpu_toolkit(bundle: Bundle, kind: str, mapped: bool) -> None:
-    """A hook enters the mount namespace of the pid that its state names, and adds a device node, a library and a device
-    rule; the program finds them."""
+    """A hook enters the mount namespace of the pid that its state names, and adds a device node and a library; the
+    program finds them."""
     box = bundle()
     if mapped:
         box.user_namespace()
@@ -127,7 +126,7 @@ def test_hook_of_a_gpu_toolkit(bundle: Bundle, kind: str, mapped: bool) -> None:
     library = make_source(box) / "file"
     hook = box.folder / "hook"
     node = node.format(rootfs=box.rootfs)
-    hook.write_text(HOOK.format(node=node, rootfs=box.rootfs, library=library, cgroup=box.cgroup))
+    hook.write_text(HOOK.format(node=node, rootfs=box.rootfs, library=library))
     os.chmod(hook, 0o755)
     box.config["hooks"] = {kind: [{"path": str(hook), "env": [f"PATH={os.environ['PATH']}"]}]}
     device = f"head -c 1 {path} | od -An -tu1 | tr -d ' '"
@@ -136,3 +135,23 @@ def test_hook_of_a_gpu_toolkit(bundle: Bundle, kind: str, mapped: bool) -> None:
     found = box.output_of(f"{device}; cat /usr/lib/gpu/library; {flags}")
 
     assert found == "0\ncontent\n1"
+
+
+@pytest.mark.skipif(not os.path.isdir(DEVICES), reason="device rules are files with cgroup v1 alone")
+@pytest.mark.parametrize("kind", ["prestart", "createRuntime"])
+@pytest.mark.parametrize("rule", [True, False], ids=["allowed", "refused"])
+def test_device_rule_of_a_hook(bundle: Bundle, kind: str, rule: bool) -> None:
+    """A device that the container's rules do not name (here the kernel's log) is refused, unless a hook allows it: the
+    rules are in place by then, and stay as the hook leaves them."""
+    box = bundle()
+    library = make_source(box) / "file"
+    node = f"mknod -m 666 {box.rootfs}/dev/gpu0 c 1 11"
+    hook = box.folder / "hook"
+    text = HOOK.format(node=node, rootfs=box.rootfs, library=library)
+    hook.write_text(text + (RULE.format(devices=DEVICES, cgroup=box.cgroup) if rule else ""))
+    os.chmod(hook, 0o755)
+    box.config["hooks"] = {kind: [{"path": str(hook), "env": [f"PATH={os.environ['PATH']}"]}]}
+
+    found = box.output_of("(: >/dev/gpu0) && echo opened || echo refused; cat /usr/lib/gpu/library")
+
+    assert found == ("opened\ncontent" if rule else "refused\ncontent")
