@@ -41,11 +41,20 @@ def write(bundle: str, source: str, platform: str, diff_ids: Iterable[str], warn
         "platform": platform,
         "mapped": mapped,
         "diffIDs": list(diff_ids),
-        "files": inventory.dump(take(bundle, warn)),
     }
     path = os.path.join(bundle, NAME)
-    with open(path + ".new", "w", encoding="ascii") as file:
-        json.dump(document, file, separators=(",", ":"))
+    root = open_rootfs(bundle)
+    try:
+        with open(path + ".new", "wb") as file:
+            # The list of files last, because it may be long: it is never in memory as a whole.
+            file.write(json.dumps(document, separators=(",", ":")).encode()[:-1])
+            before = b',"files":['
+            for rows in inventory.rows(root, warn, owners(bundle)):
+                file.write(before + rows)
+                before = b","
+            file.write(b"]}")
+    finally:
+        os.close(root)
     os.rename(path + ".new", path)
 
 
@@ -69,15 +78,6 @@ def read(bundle: str) -> Beginning | None:
     return Beginning(source, platform, ids, inventory.load(document.get("files")), document.get("mapped") is True)
 
 
-def take(bundle: str, warn: Warn) -> Inventory:
-    """The inventory of BUNDLE's root file system as it is now."""
-    root = open_rootfs(bundle)
-    try:
-        return inventory.take(root, warn, owners(bundle))
-    finally:
-        os.close(root)
-
-
 def open_rootfs(bundle: str) -> int:
     path = os.path.join(bundle, "rootfs")
     try:
@@ -93,9 +93,7 @@ def owners(bundle: str) -> Owner:
     attributes. In any other the ids are real, in the namespace that we are in.
     """
     info = os.stat(os.path.join(bundle, "rootfs"))
-    if os.geteuid() == 0:
-        return lambda uid, gid: (uid, gid)
-    return lambda uid, gid: (0 if uid == info.st_uid else uid, 0 if gid == info.st_gid else gid)
+    return inventory.ROOT if os.geteuid() == 0 else (info.st_uid, info.st_gid)
 
 
 def _absolute(source: str) -> str:

@@ -12,7 +12,7 @@ from pyrunc.image import inventory
 from pyrunc.image.apply import clean
 from pyrunc.image.changes import Changes, layer, whiteout
 from pyrunc.image.draft import Draft, epoch
-from pyrunc.image.inventory import Warn
+from pyrunc.image.inventory import Owner, Warn
 from pyrunc.image.stream import PIECE, compression, decompressed
 from pyrunc.image.tarread import REGULAR, Reader
 from pyrunc.image.tarwrite import END, entry, member
@@ -39,9 +39,9 @@ def insert(draft: Draft, source: str, destination: str, *, opaque: bool, compres
     try:
         try:
             files = (
-                inventory.take(root, warn, own_as_root)
+                inventory.take(root, warn, own_as_root())
                 if folder
-                else inventory.single(root, os.fsencode(name), own_as_root)
+                else inventory.single(root, os.fsencode(name), own_as_root())
             )
         except OSError as error:
             raise Failure(f"read {source}", number=error.errno or 0) from error
@@ -70,10 +70,9 @@ def remove(draft: Draft, path: str, *, compress: str) -> None:
     draft.add_layer([*member(entry(whiteout(target), REGULAR, 0o600)), END], compress)
 
 
-def own_as_root(uid: int, gid: int) -> tuple[int, int]:
+def own_as_root() -> Owner:
     """Files of a user who is not root are root's in the image: to him they are what root's are there."""
-    own = os.geteuid()
-    return (0 if uid == own else uid, 0 if gid == os.getegid() else gid) if own else (uid, gid)
+    return (os.geteuid(), os.getegid()) if os.geteuid() else inventory.ROOT
 
 
 def add_root(draft: Draft, source: str, *, compress: str, warn: Warn) -> None:
@@ -81,7 +80,7 @@ def add_root(draft: Draft, source: str, *, compress: str, warn: Warn) -> None:
     if os.path.isdir(source):
         root = os.open(source, FOLDER)
         try:
-            files = inventory.take(root, warn, own_as_root)
+            files = inventory.take(root, warn, own_as_root())
             changes = Changes()
             changes.added = set(files)
             draft.add_layer(layer(root, files, changes, epoch()), compress)

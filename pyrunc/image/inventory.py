@@ -8,12 +8,14 @@ file whose inode and time of change (ctime, which nobody can set) are those of t
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from collections.abc import Callable, Iterator
 
 from pyrunc.image import attributes
 from pyrunc.image.tarread import BLOCK_DEVICE, CHAR, FIFO, FOLDER, REGULAR, SYMLINK
+from pyrunc.sandbox.listing import Lister
 from pyrunc.specs.errors import Failure, Invalid
 
 LIMIT_DEPTH = 256
@@ -24,7 +26,8 @@ KINDS = {
 }  # fmt: skip
 
 Warn = Callable[[str], None]
-Owner = Callable[[int, int], tuple[int, int]]
+Owner = tuple[int, int]  # the user and the group here that are root's in the container; all others are themselves
+ROOT = (0, 0)
 
 
 class Record:
@@ -75,18 +78,9 @@ class Record:
 Inventory = dict[bytes, Record]  # by path from the root, sorted; b"" is the root
 
 
-def take(root: int, warn: Warn, owner: Owner = lambda uid, gid: (uid, gid)) -> Inventory:
+def take(root: int, warn: Warn, owner: Owner = ROOT) -> Inventory:
     """The inventory of the folder ROOT (an fd). OWNER makes of ids here those in the container."""
-    found: Inventory = {}
-    handle = os.open(".", OPEN_FOLDER, dir_fd=root)
-    try:
-        found[b""] = _record(os.fstat(handle), b"", b"/proc/self/fd/%d/." % handle, owner)
-        for path, record in _walk(handle, b"", 1, warn, owner):
-            found[path] = record
-    finally:
-        os.close(handle)
-    _link(found)
-    return {path: found[path] for path in sorted(found)}
+    return load(json.loads(b"[%b]" % b",".join(rows(root, warn, owner))))
 
 
 def single(folder: int, name: bytes, owner: Owner) -> Inventory:
@@ -98,44 +92,61 @@ def single(folder: int, name: bytes, owner: Owner) -> Inventory:
     return {name: _record(info, link, b"/proc/self/fd/%d/%s" % (folder, name), owner)}
 
 
-def _walk(folder: int, above: bytes, depth: int, warn: Warn, owner: Owner) -> Iterator[tuple[bytes, Record]]:
+def rows(root: int, warn: Warn, owner: Owner = ROOT) -> Iterator[bytes]:
+    """The inventory of the folder ROOT (an fd) as `load` reads it: rows of JSON in no order, with commas between them,
+    never all of them at once. Most come from native code; those that take more than it knows are made here."""
+    lister = Lister(*owner)
+    handle = os.open(".", OPEN_FOLDER, dir_fd=root)
+    try:
+        yield _row(b"", _record(os.fstat(handle), b"", b"/proc/self/fd/%d/." % handle, owner))
+        yield from _walk(handle, b"", 1, warn, lister)
+    finally:
+        os.close(handle)
+
+
+def _walk(folder: int, above: bytes, depth: int, warn: Warn, lister: Lister) -> Iterator[bytes]:
     if depth > LIMIT_DEPTH:
         raise Invalid(f"{shown(above)} is more than {LIMIT_DEPTH} folders deep")
-    with os.scandir(folder) as items:
-        names = [os.fsencode(item.name) for item in items]
-    for name in names:
-        path = above + b"/" + name if above else name
-        try:
-            info = os.stat(name, dir_fd=folder, follow_symlinks=False)
-            if stat.S_ISSOCK(info.st_mode):
-                warn(f"sockets such as {shown(path)} are left out")
-                continue
-            link = os.readlink(name, dir_fd=folder) if stat.S_ISLNK(info.st_mode) else b""
-            yield path, _record(info, link, b"/proc/self/fd/%d/%s" % (folder, name), owner)
-            if stat.S_ISDIR(info.st_mode):
-                below, locked = _enter(folder, name)
+    for text, left in lister.parts(folder, _quoted(above + b"/" if above else b"")):
+        if text:
+            yield text
+        for item in left:
+            described, name = item.startswith(b"/"), item[1:]
+            path = above + b"/" + name if above else name
+            try:
+                if not described:
+                    info = os.stat(name, dir_fd=folder, follow_symlinks=False)
+                    if stat.S_ISSOCK(info.st_mode):
+                        warn(f"sockets such as {shown(path)} are left out")
+                        continue
+                    link = os.readlink(name, dir_fd=folder) if stat.S_ISLNK(info.st_mode) else b""
+                    yield _row(path, _record(info, link, b"/proc/self/fd/%d/%s" % (folder, name), lister.ids))
+                    if not stat.S_ISDIR(info.st_mode):
+                        continue
+                below, mode = _enter(folder, name)
                 try:
-                    yield from _walk(below, path, depth + 1, warn, owner)
+                    yield from _walk(below, path, depth + 1, warn, lister)
                 finally:
-                    if locked:
-                        os.fchmod(below, stat.S_IMODE(info.st_mode))
+                    if mode is not None:
+                        os.fchmod(below, mode)
                     os.close(below)
-        except FileNotFoundError:
-            continue  # it went while we looked, which is as if it had gone before
-        except OSError as error:
-            raise Failure(f"read {shown(path)}", number=error.errno or 0) from error
+            except FileNotFoundError:
+                continue  # it went while we looked, which is as if it had gone before
+            except OSError as error:
+                raise Failure(f"read {shown(path)}", number=error.errno or 0) from error
 
 
-def _enter(folder: int, name: bytes) -> tuple[int, bool]:
-    """A folder in FOLDER, and whether it had to be unlocked for that: without privileges a folder's own mode may lock
-    its owner out."""
+def _enter(folder: int, name: bytes) -> tuple[int, int | None]:
+    """A folder in FOLDER, and the mode that it is to get back if it had to be unlocked for that: without privileges a
+    folder's own mode may lock its owner out."""
     try:
-        return os.open(name, OPEN_FOLDER, dir_fd=folder), False
+        return os.open(name, OPEN_FOLDER, dir_fd=folder), None
     except PermissionError:
         handle = os.open(name, OPEN_FOLDER | os.O_PATH, dir_fd=folder)
         try:
+            mode = stat.S_IMODE(os.fstat(handle).st_mode)
             os.chmod(f"/proc/self/fd/{handle}", 0o700)
-            return os.open(f"/proc/self/fd/{handle}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), True
+            return os.open(f"/proc/self/fd/{handle}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), mode
         finally:
             os.close(handle)
 
@@ -143,7 +154,8 @@ def _enter(folder: int, name: bytes) -> tuple[int, bool]:
 def _record(info: os.stat_result, link: bytes, path: bytes, owner: Owner) -> Record:
     kind = KINDS[stat.S_IFMT(info.st_mode)]
     xattrs = {name: value for name, value in _xattrs(path) if not attributes.skipped(name)}
-    uid, gid = attributes.owner(xattrs.pop(attributes.OWNER, b""), *owner(info.st_uid, info.st_gid))
+    uid, gid = 0 if info.st_uid == owner[0] else info.st_uid, 0 if info.st_gid == owner[1] else info.st_gid
+    uid, gid = attributes.owner(xattrs.pop(attributes.OWNER, b""), uid, gid)
     return Record(
         kind,
         0o777 if kind == SYMLINK else stat.S_IMODE(info.st_mode),
@@ -187,21 +199,22 @@ def shown(path: bytes) -> str:
 # -- as text ----------------------------------------------------------------------------------------------------------
 
 
-def dump(inventory: Inventory) -> list[list[object]]:
-    """As JSON can hold it. Bytes that are no UTF-8 become surrogates, as in all of Python's names of files."""
-    rows: list[list[object]] = []
-    for path, record in inventory.items():
-        xattrs = {os.fsdecode(name): value.hex() for name, value in record.xattrs.items()}
-        rows.append(
-            [
-                os.fsdecode(path), record.type.decode(), record.mode, record.uid, record.gid, record.size, record.mtime,
-                record.device, os.fsdecode(record.link), xattrs, record.inode, record.ctime,
-            ]
-        )  # fmt: skip
-    return rows
+def _row(path: bytes, record: Record) -> bytes:
+    """Bytes that are no UTF-8 become surrogates, as in all of Python's names of files."""
+    xattrs = {os.fsdecode(name): value.hex() for name, value in record.xattrs.items()}
+    fields = [
+        os.fsdecode(path), record.type.decode(), record.mode, record.uid, record.gid, record.size, record.mtime,
+        record.device, os.fsdecode(record.link), xattrs, record.inode, record.ctime,
+    ]  # fmt: skip
+    return json.dumps(fields, separators=(",", ":")).encode()
+
+
+def _quoted(path: bytes) -> bytes:
+    return json.dumps(os.fsdecode(path))[1:-1].encode()
 
 
 def load(rows: object) -> Inventory:
+    """The inventory that `rows` has described."""
     found: Inventory = {}
     try:
         for path, kind, mode, uid, gid, size, mtime, device, link, xattrs, inode, ctime in rows:  # type: ignore[attr-defined]
@@ -212,4 +225,4 @@ def load(rows: object) -> Inventory:
     except (TypeError, ValueError, AttributeError):
         raise Invalid("the list of files of the bundle is damaged") from None
     _link(found)
-    return found
+    return {path: found[path] for path in sorted(found)}

@@ -3,10 +3,17 @@ class _Run:
     files: int
     named: int
 
+class _Listing:
+    text: int
+    left: int
+
 class _Lib:
     def plain_files(
         self, folder: int, path: bytes, data: object, length: int, names: object, room: int, run: _Run
     ) -> None: ...
+    def list_folder(
+        self, folder: int, path: bytes, uid: int, gid: int, text: object, room: int, left: object, listing: _Listing
+    ) -> int: ...
 
 class _FFI:
     def new(self, kind: str) -> object: ...

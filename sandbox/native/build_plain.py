@@ -1,4 +1,4 @@
-"""Builds `pyrunc.sandbox.native._plain`, the inner loop of unpacking (plain.h); run by itself, in place."""
+"""Builds `pyrunc.sandbox.native._plain`, the inner loops of unpacking (plain.h, listing.h); run by itself, in place."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ here = os.path.dirname(os.path.abspath(__file__))
 top = os.path.dirname(os.path.dirname(here))
 
 
-def declarations() -> str:
-    """plain.h without its comments and preprocessor lines."""
-    with open(os.path.join(here, "plain.h"), encoding="utf-8") as file:
+def declarations(header: str) -> str:
+    """A header without its comments and preprocessor lines."""
+    with open(os.path.join(here, header), encoding="utf-8") as file:
         text = file.read()
     while "/*" in text:
         before, _, rest = text.partition("/*")
@@ -21,12 +21,12 @@ def declarations() -> str:
 
 
 ffibuilder = FFI()
-ffibuilder.cdef(declarations())
+ffibuilder.cdef(declarations("plain.h") + declarations("listing.h"))
 ffibuilder.set_source(
     "pyrunc.sandbox.native._plain",
-    '#include "plain.h"',
+    '#include "plain.h"\n#include "listing.h"',
     # Relative to the top of the tree, where setup.py runs: setuptools refuses absolute names.
-    sources=[os.path.relpath(os.path.join(here, "plain.c"), top)],
+    sources=[os.path.relpath(os.path.join(here, name), top) for name in ("plain.c", "listing.c")],
     include_dirs=[os.path.relpath(here, top)],
     extra_compile_args=["-std=gnu11", "-O2", "-Wall", "-Wextra"],
     py_limited_api=True,

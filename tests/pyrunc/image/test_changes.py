@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -178,7 +179,8 @@ def test_copied_elsewhere(tree: Tree) -> None:
 def test_kept_as_text(tree: Tree) -> None:
     """The list beside a bundle says all that the inventory did, names that are no text too."""
     (tree.path / os.fsdecode(b"\xff")).write_text("x")
-    tree.old = inventory.load(inventory.dump(tree.take()))
+    rows = b",".join(inventory.rows(tree.root, tree.warnings.append))
+    tree.old = inventory.load(json.loads(b"[%b]" % rows))
 
     assert not tree.changes()
 
