@@ -240,6 +240,7 @@ WORDS: dict[str, Callable[[Fields], str]] = {
     "open_null": lambda v: f"open the host's /dev/null -> {v['null']}",
     "propagate_root": lambda v: f"make / {_propagation(v['flags'])}",
     "open_root": lambda v: f"open root file system {v['path']}{' as a mount' if v['mount'] else ''}",
+    "stack_root": lambda v: f"stack {len(v['layers'])} layers below {v['upper']} on the root{_options(v)}",
     "rebind_root": lambda v: f"drop the root's mounts and bind {v['source']} on {v['target']}",
     "mount": lambda v: f"mount {v['type']} on {v['target']}{_options(v)}",
     "mount_legacy": lambda v: f"mount {v['type']} on {v['target']} ({_bits(v['flags'], MOUNT_FLAGS)},{v['data']})",

@@ -61,6 +61,8 @@ OPERATIONS = {
     "open_null": (17, "isolate", "o:null"),                         # host's /dev/null, checked to be 1:3
     "propagate_root": (18, "isolate", "u:flags"),                   # MS_SLAVE|MS_REC ... on /
     "open_root": (19, "mounts", "u:mount s:path"),                  # mount: rootfs bound on itself, private
+    # layers (the uppermost first; a file is an EROFS image) below `upper`, stacked on the root, which that is from here on
+    "stack_root": (71, "mounts", "u:attr l:layers s:upper s:work l:options"),
     "mount": (20, "mounts", "o:mount u:attr u:propagation s:target s:type s:source l:options"),
     "mount_legacy": (21, "mounts", "u:flags u:propagation s:target s:type s:source s:data"),
     # id_map: slot of a user namespace. drop: flags cleared without being named, unless the kernel has locked them

@@ -43,7 +43,7 @@ def manager(spec: Spec) -> tuple[int, int]:
     from pyrunc.sandbox.compile.mounts import Options, is_bind
 
     found = [item for item in spec.mounts if item.type in ("cgroup", "cgroup2") and not is_bind(item)]
-    if all(Options(item).set & RDONLY for item in found):
+    if all(Options(item.options).set & RDONLY for item in found):
         return 0, 0
     return host_user(spec)
 

@@ -100,6 +100,10 @@ def compile_create(spec: Spec, facts: Facts, request: Request) -> Plan:
         share_caches(plan, spec.linux.intel_rdt, facts, request.id)
     isolate(plan, spec, facts, request, flags)
     root(plan, spec, request.rootfs, flags)
+    if spec.mounts and spec.mounts[0].destination == "/":
+        from pyrunc.sandbox.compile.stacked_root import stack_root
+
+        stack_root(plan, spec, request.bundle, flags)
     deferred = mounts(plan, spec, facts, request.rootfs, flags)
     devices(plan, spec, facts, request)
     if spec.hooks is not None:

@@ -11,6 +11,8 @@ from pyrunc.specs.errors import Failure, Invalid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pyrunc.sandbox.facts import Facts
     from pyrunc.sandbox.plan import Plan
     from pyrunc.specs.runtime import Mount, Spec
@@ -55,7 +57,7 @@ class Options:
         "clear", "data", "id_map", "iversion", "links", "named", "propagation", "rec_clear", "rec_set", "set", "then",
     )  # fmt: skip
 
-    def __init__(self, mount: Mount) -> None:
+    def __init__(self, options: Sequence[str]) -> None:
         self.set = self.clear = self.rec_set = self.rec_clear = self.propagation = 0
         self.iversion = False
         self.named = False  # some flag is set or cleared by name
@@ -63,7 +65,7 @@ class Options:
         self.links = ""  # what is not followed
         self.then: list[int] = []  # further propagations, each on top of the one before: `slave,shared` is both
         self.data: list[str] = []
-        for option in mount.options:
+        for option in options:
             self._add(option)
 
     def _add(self, option: str) -> None:
@@ -106,7 +108,9 @@ def mounts(plan: Plan, spec: Spec, facts: Facts, rootfs: str, flags: int) -> lis
     deferred: list[tuple[str, str]] = []
     entered = not any(item.name == "enter_cgroups" for item in plan.host)
     for index, mount in enumerate(spec.mounts):
-        options = Options(mount)
+        if not index and mount.destination == "/":
+            continue  # the root itself: stacked_root.py
+        options = Options(mount.options)
         target = inside(rootfs, normal(mount.destination))
         if mount.destination[:1] != "/":
             plan.warnings.append(f"mount destination {mount.destination} is not absolute: it is taken from the root")

@@ -72,6 +72,11 @@ def bound(create: Plan) -> list[tuple[str, str]]:
     """(target, source) of all that creation binds from outside into the container: mounts that are not CRIU's."""
     place = {"bind": "target", "bind_device": "path"}
     for item in create.init:
+        if item.name == "stack_root":
+            raise Failure(
+                "save or restore the root file system", item.pointer, detail="CRIU would lose the layers it is stacked of",
+                hint="a flat bundle can be (`pyrunc image unpack` without --layers)",
+            )  # fmt: skip
         if item.name == "bind" and value(item, "id_map"):
             raise Failure(
                 "save or restore the mount on " + str(value(item, "target")), item.pointer,

@@ -29,7 +29,7 @@ static int cover(enum fd_name name, int target, const char *path) {
 static int make_empty_folder(const char *options) {
     if (launcher.fds[FD_EMPTY_FOLDER] >= 0)
         return 0;
-    int mount = new_file_system("tmpfs", options,
+    int mount = new_file_system("tmpfs", "tmpfs", options,
                                 MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
     launcher.fds[FD_EMPTY_FOLDER] = mount < 0 ? -1 : mount;
     return mount < 0 ? mount : 0;

@@ -84,7 +84,7 @@ int ask_opener(uint32_t index);
 int open_source(const struct operation *bind);
 
 /* mounts.c: a new file system that is mounted nowhere yet. OPTIONS: texts one after the other, an empty one at the end. */
-int new_file_system(const char *type, const char *options, unsigned attributes);
+int new_file_system(const char *type, const char *source, const char *options, unsigned attributes);
 
 /* attach.c */
 int open_target(const struct operation *operation, const char *path, bool folder);
@@ -128,6 +128,7 @@ OPERATION(domainname);
 OPERATION(open_null);
 OPERATION(propagate_root);
 OPERATION(open_root);
+OPERATION(stack_root);
 OPERATION(mount);
 OPERATION(mount_legacy);
 OPERATION(bind);

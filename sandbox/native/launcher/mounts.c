@@ -73,14 +73,14 @@ static int create(int context, const char *source, const struct text *options, u
     return mount < 0 ? because_context(context, mount, DETAIL_FILE_SYSTEM, 0, "") : mount;
 }
 
-int new_file_system(const char *type, const char *options, unsigned attributes) {
+int new_file_system(const char *type, const char *source, const char *options, unsigned attributes) {
     struct text list = {options, 0, 0};
     for (const char *at = options; *at; at += strlen(at) + 1)
         list.count++;
     int context = sys_fsopen(type);
     if (context < 0)
         return context;
-    int mount = create(context, type, &list, attributes);
+    int mount = create(context, source, &list, attributes);
     close(context);
     return mount;
 }

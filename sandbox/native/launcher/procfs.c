@@ -39,7 +39,7 @@ int proc_fd(void) {
     int fd = launcher.fds[FD_PROC];
     if (fd >= 0)
         return fd;
-    fd = new_file_system("proc", "", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+    fd = new_file_system("proc", "proc", "", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
     if (fd < 0) /* a user namespace whose own procfs is partly covered: the one in view, without what is mounted on it */
         fd = clone_tree(AT_FDCWD, "/proc", false);
     if (fd < 0) /* what covers it is locked: as it is; open_proc does not cross mounts */

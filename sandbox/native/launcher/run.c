@@ -64,6 +64,7 @@ static int carry_out(const struct operation *operation) {
     case OPERATION_OPEN_NULL: return op_open_null(operation);
     case OPERATION_PROPAGATE_ROOT: return op_propagate_root(operation);
     case OPERATION_OPEN_ROOT: return op_open_root(operation);
+    case OPERATION_STACK_ROOT: return op_stack_root(operation);
     case OPERATION_MOUNT: return op_mount(operation);
     case OPERATION_MOUNT_LEGACY: return op_mount_legacy(operation);
     case OPERATION_BIND: return op_bind(operation);

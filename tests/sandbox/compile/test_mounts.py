@@ -162,7 +162,7 @@ def test_options_without_effect(option: str) -> None:
     """Known words that the kernel has nothing for never reach a file system."""
     mount = Mount(Node({"destination": "/m", "options": [option]}))
 
-    assert Options(mount).data == []
+    assert Options(mount.options).data == []
 
 
 def test_features_name_every_option() -> None:
