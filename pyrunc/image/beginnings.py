@@ -21,16 +21,19 @@ FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 class Beginning:
-    """`mapped`: its files belong to subordinate ids of a user."""
+    """`mapped`: its files belong to subordinate ids of a user. `rootless`: all belong to one user."""
 
-    __slots__ = ("diff_ids", "files", "mapped", "platform", "source")
+    __slots__ = ("diff_ids", "files", "mapped", "platform", "rootless", "source")
 
-    def __init__(self, source: str, platform: str, diff_ids: list[str], files: Inventory, mapped: bool) -> None:
+    def __init__(
+        self, source: str, platform: str, diff_ids: list[str], files: Inventory, mapped: bool, rootless: bool
+    ) -> None:
         self.source = source
         self.platform = platform
         self.diff_ids = diff_ids
         self.files = files
         self.mapped = mapped
+        self.rootless = rootless
 
 
 def write(bundle: str, source: str, platform: str, diff_ids: Iterable[str], warn: Warn, mapped: bool = False) -> None:
@@ -40,6 +43,7 @@ def write(bundle: str, source: str, platform: str, diff_ids: Iterable[str], warn
         "source": _absolute(source),
         "platform": platform,
         "mapped": mapped,
+        "rootless": os.geteuid() != 0,
         "diffIDs": list(diff_ids),
     }
     path = os.path.join(bundle, NAME)
@@ -75,7 +79,17 @@ def read(bundle: str) -> Beginning | None:
     source, platform, ids = (document.get(key) for key in ("source", "platform", "diffIDs"))
     if not (isinstance(source, str) and isinstance(platform, str) and isinstance(ids, list)):
         raise Invalid(f"{path} is damaged")
-    return Beginning(source, platform, ids, inventory.load(document.get("files")), document.get("mapped") is True)
+    mapped, rootless = (document.get(key) is True for key in ("mapped", "rootless"))
+    return Beginning(source, platform, ids, inventory.load(document.get("files")), mapped, rootless)
+
+
+def refuse_foreign(bundle: str, beginning: Beginning | None) -> None:
+    """The owners of a user's files mean what they should to that user alone: to others each would be another one."""
+    if beginning is None or not (beginning.mapped or (beginning.rootless and os.geteuid() == 0)):
+        return
+    if os.stat(os.path.join(bundle, "rootfs")).st_uid != 0:
+        hint = "do it as that user" + (", in `unshare --map-auto --map-root-user`" if beginning.mapped else "")
+        raise Invalid(f"the files of {bundle} belong to ids of a user", hint=hint)
 
 
 def open_rootfs(bundle: str) -> int:

@@ -40,6 +40,7 @@ def differences(
         raise Invalid(f"{after} is no bundle, and alone there is nothing to compare it with")
     with ExitStack() as stack:
         beginning = beginnings.read(after) if bundle else None
+        beginnings.refuse_foreign(after, beginning)
         source = before or (beginning.source if beginning else "")
         if not source:
             raise Invalid(f"{after} was unpacked by another tool", hint="name the image as well")

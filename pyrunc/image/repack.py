@@ -60,8 +60,7 @@ def repack(
     if not source:
         hint = "--base IMAGE says which image it was unpacked from"
         raise Invalid(f"{bundle} has no {beginnings.NAME}: it was unpacked by another tool", hint=hint)
-    if beginning and beginning.mapped and os.stat(os.path.join(bundle, "rootfs")).st_uid != 0:
-        raise Invalid(f"the files of {bundle} belong to ids of a user", hint="repack it as that user")
+    beginnings.refuse_foreign(bundle, beginning)
     draft = open_draft(source, platform or (beginning.platform if beginning else ""), store=store, access=access)
     root = beginnings.open_rootfs(bundle)
     try:

@@ -19,7 +19,7 @@ from tests.pyrunc.image.tars import archive, file, folder, hardlink, header, sym
 from tests.rootless.users import COUNT, FIRST_SUBID, User, own
 from tests.system import host
 from tests.system.box import eventually
-from tests.system.runtime import Result, default_command
+from tests.system.runtime import Result, Runtime, default_command
 
 pytestmark = pytest.mark.root
 NOTE = "user.rootlesscontainers"
@@ -295,3 +295,17 @@ def test_repacked(users: dict[str, User], image: Path, place: Path) -> None:
         assert done.ok, done
         rows = differences(target, f"oci:{image}:root")
         assert rows == [("M", "/etc/passwd"), ("A", "/new")], rows
+
+
+@pytest.mark.parametrize("command", ["repack", "diff"])
+def test_root_does_not_take_them_for_its_own(command: str, users: dict[str, User], image: Path, place: Path) -> None:
+    """Root is told that the owners in a user's bundle are not the container's, in place of an image of wrong ones."""
+    for user in users.values():
+        bundle = str(unpack(user, image, place))
+        done = Runtime(default_command(), place)(
+            "image", command, bundle, *([f"oci:{place}/layout:new"] if command == "repack" else [])
+        )
+
+        assert done.status == 1
+        assert f"the files of {bundle} belong to ids of a user" in done.err
+    assert not (place / "layout").exists()
