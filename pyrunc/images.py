@@ -19,7 +19,8 @@ from pyrunc.image.making import Said, config, import_, init, insert, new, repack
 
 __all__ = [
     "Access", "Said", "collect", "config", "copy", "diff", "history", "import_", "init", "insert", "inspect", "listing",
-    "mount", "new", "pull", "push", "remove", "repack", "tag", "umount", "unpack", "white_out",
+    "mount", "new", "pull", "push", "referrers", "remove", "repack", "tag", "tags", "umount",
+    "unpack", "white_out",
 ]  # fmt: skip
 
 TYPE_CHECKING = False
@@ -164,12 +165,26 @@ def tag(name: str, other: str, *, store: str = "") -> None:
     Store(store).tag(parse_name(name), parse_name(other))
 
 
-def remove(name: str, *, store: str = "") -> None:
-    """NAME leaves the store (`pyrunc image rm`); `collect` frees the room."""
-    from pyrunc.image.reference import parse_name
-    from pyrunc.image.store import Store
+def remove(name: str, *, store: str = "", access: Access | None = None) -> None:
+    """NAME leaves the store (`pyrunc image rm`); `collect` frees the room. With `docker://` it leaves the registry: a
+    digest with all of its tags, a tag alone where the registry can do that."""
+    from contextlib import closing
 
-    Store(store).remove(parse_name(name))
+    from pyrunc.image.reference import parse_place
+    from pyrunc.specs.errors import Invalid
+
+    place = parse_place(name)
+    if place.image:
+        from pyrunc.image.registry.repository import Repository
+
+        with closing(Repository(place.image, access or Access())) as repository:
+            repository.delete()
+    elif place.transport == "store":
+        from pyrunc.image.store import Store
+
+        Store(store).remove(place.reference)
+    else:
+        raise Invalid(f"{name} is neither in the store nor in a registry", hint="`rm` removes files and folders")
 
 
 def collect(*, store: str = "") -> tuple[int, int]:
@@ -187,6 +202,32 @@ def listing(*, store: str = "") -> list[dict[str, Any]]:
 
 
 # -- looking ----------------------------------------------------------------------------------------------------------
+
+
+def tags(repository: str, *, access: Access | None = None) -> list[str]:
+    """The tags of `docker://[HOST[:PORT]/]NAME` (`pyrunc image ls docker://...`)."""
+    from contextlib import closing
+
+    from pyrunc.image.reference import parse_place
+    from pyrunc.image.registry.repository import Repository
+    from pyrunc.specs.errors import Invalid
+
+    image = parse_place(repository).image
+    if image is None:
+        raise Invalid(f"{repository} is not a repository of a registry", hint="docker://[HOST[:PORT]/]NAME")
+    with closing(Repository(image, access or Access())) as found:
+        return found.tags()
+
+
+def referrers(
+    image: str, artifact_type: str = "", *, platform: str = "", store: str = "", access: Access | None = None
+) -> list[dict[str, Any]]:
+    """What refers to an image in a registry, the store or a layout, of ARTIFACT_TYPE alone where that is given. Of an
+    index the image for PLATFORM is meant, or with "" the index itself."""
+    from pyrunc.image.inspect import referrers as look
+    from pyrunc.image.reference import parse_place
+
+    return look(parse_place(image), artifact_type, _platform(platform) if platform else None, store, access)
 
 
 def inspect(source: str, *, platform: str = "", store: str = "", access: Access | None = None) -> dict[str, Any]:

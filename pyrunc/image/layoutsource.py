@@ -22,13 +22,16 @@ class LayoutSource:
         # Of a gzipped archive each blob is read from the archive's beginning on.
         self.parallel = 1 if isinstance(files, Archive) and files.gzipped else 4
 
-    def top(self) -> tuple[Descriptor, bytes]:
+    def entries(self) -> tuple[Descriptor, ...]:
+        """What index.json names."""
         header, entries = self._read("oci-layout"), self._read("index.json")
         with reading("oci-layout"):
             check_layout(header)
         with reading("index.json"):
-            index = decode_index(entries)
-        descriptor = find(index, self.reference, self.wanted or _own())
+            return decode_index(entries).manifests
+
+    def top(self) -> tuple[Descriptor, bytes]:
+        descriptor = find(self.entries(), self.reference, self.wanted or _own())
         return descriptor, self.document(descriptor)
 
     def document(self, descriptor: Descriptor) -> bytes:

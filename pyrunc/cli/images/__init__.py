@@ -15,6 +15,7 @@ NAMES = (
     "new",
     "pull",
     "push",
+    "referrers",
     "repack",
     "rm",
     "tag",

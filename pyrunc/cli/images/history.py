@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pyrunc.cli.context import show
-from pyrunc.cli.images.shared import ACCESS, JSON, PLACES, PLATFORM, STORE, access, as_json, size, table
+from pyrunc.cli.images.shared import ACCESS, JSON, PLACES, PLATFORM, STORE, access, as_json, printable, size, table
 from pyrunc.cli.options import Command
 
 TYPE_CHECKING = False
@@ -36,6 +36,5 @@ def run(context: Context, given: Given) -> int:
         layer = step.get("layer")
         told = (step.get("created", ""), size(layer["size"]) if layer else "-", layer["digest"][:19] if layer else "-")
         rows.append((*told, step.get("created_by", ""), step.get("comment", "")))
-    # What an image says of itself reaches no terminal as it is.
-    show(table([tuple("".join(c if c.isprintable() else "?" for c in cell) for cell in row) for row in rows]))
+    show(table([tuple(printable(cell) for cell in row) for row in rows]))
     return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pyrunc.cli.context import show
-from pyrunc.cli.images.shared import ACCESS, JSON, PLACES, PLATFORM, STORE, access, as_json, size
+from pyrunc.cli.images.shared import ACCESS, JSON, PLACES, PLATFORM, STORE, access, as_json, printable, size
 from pyrunc.cli.options import Command
 
 TYPE_CHECKING = False
@@ -39,7 +39,5 @@ def run(context: Context, given: Given) -> int:
     lines += [("artifact", found["artifactType"])] if "artifactType" in found else []
     lines += [("layer", f"{layer['digest']}  {size(layer['size'])}") for layer in found["layers"]]
     lines += [("verified", found["verified"])]
-    # What an image says of itself reaches no terminal as it is.
-    shown = [(name, "".join(c if c.isprintable() else "?" for c in text)) for name, text in lines]
-    show("".join(f"{name + ':':14} {text}\n" for name, text in shown))
+    show("".join(f"{name + ':':14} {printable(text)}\n" for name, text in lines))
     return 0

@@ -94,6 +94,11 @@ def size(count: int) -> str:
     return f"{count} B" if unit == "B" else f"{value:.1f} {unit}"
 
 
+def printable(text: str) -> str:
+    """What an image says of itself reaches no terminal as it is."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
 def table(rows: Sequence[tuple[str, ...]]) -> str:
     """Columns as wide as what is in them."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]

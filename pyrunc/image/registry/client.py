@@ -17,8 +17,9 @@ from urllib.parse import urljoin, urlsplit
 
 import urllib3
 
+from pyrunc.image.files import LIMIT_DOCUMENT
 from pyrunc.image.registry.auth import Authority
-from pyrunc.specs.errors import Failure
+from pyrunc.specs.errors import Failure, Invalid
 from pyrunc.version import VERSION
 
 if TYPE_CHECKING:
@@ -84,6 +85,21 @@ class Client:
                 self._wait(attempt, response.headers.get("Retry-After", ""))
                 continue
             raise self.refused(method, url, response)
+
+    def document(
+        self, path: str, *, scopes: tuple[str, ...], headers: dict[str, str]
+    ) -> tuple[urllib3.BaseHTTPResponse, bytes]:
+        """A short body, whole, and the answer that it came with."""
+        response = self.request("GET", path, scopes=scopes, headers=headers, stream=True)
+        try:
+            data = response.read(LIMIT_DOCUMENT + 1, decode_content=False)
+        except urllib3.exceptions.HTTPError as error:
+            raise Failure(f"fetch {self.server.host}{_shown(path)}", detail=str(error)[:200]) from None
+        finally:
+            response.close()
+        if len(data) > LIMIT_DOCUMENT:
+            raise Invalid(f"{self.server.host}{_shown(path)} is larger than {LIMIT_DOCUMENT} bytes")
+        return response, data
 
     def _follow(
         self, method: str, url: str, headers: dict[str, str], body: bytes | None, proof: dict[str, str]

@@ -6,7 +6,6 @@ transfer is taken up where it broke.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from itertools import chain
 from urllib.parse import urljoin, urlsplit
@@ -17,12 +16,12 @@ from pyrunc.image.access import Access
 from pyrunc.image.reference import Reference
 from pyrunc.image.registry.client import ATTEMPTS, PASSING, Broken, Refused
 from pyrunc.image.registry.hosts import servers
-from pyrunc.image.registry.source import RegistrySource, enter
+from pyrunc.image.registry.repository import Repository
+from pyrunc.image.registry.source import enter
 from pyrunc.image.stream import verified
-from pyrunc.image.transport import Interrupted, describe
-from pyrunc.specs.decode import decode
+from pyrunc.image.transport import Interrupted
 from pyrunc.specs.errors import Failure, Invalid
-from pyrunc.specs.image import INDEX, Descriptor, Index, decode_either
+from pyrunc.specs.image import Descriptor, Index, Manifest, decode_either
 
 PART = 8 << 20  # bytes a request
 
@@ -66,9 +65,9 @@ class RegistryDestination:
     def put_document(self, descriptor: Descriptor, data: bytes) -> None:
         self.documents[descriptor.digest] = data
         response = self._put(descriptor.digest, descriptor, data)
-        subject = decode_either(data, descriptor.media_type).subject
-        if subject is not None and "OCI-Subject" not in response.headers:
-            self._refer(subject, descriptor, data)
+        value = decode_either(data, descriptor.media_type)
+        if value.subject is not None and "OCI-Subject" not in response.headers:
+            self._refer(value.subject, descriptor, value)
 
     def finish(self, descriptor: Descriptor) -> None:
         self._put(self.image.tag, descriptor, self.documents[descriptor.digest])
@@ -151,27 +150,12 @@ class RegistryDestination:
             raise Failure(f"send to {self.client.server.host}", detail="it wants the blob sent unencrypted")
         return target
 
-    def _refer(self, subject: Descriptor, descriptor: Descriptor, data: bytes) -> None:
-        """For a registry that does not know referrers: an index of them under a tag made of the subject's digest."""
-        algorithm, _, encoded = subject.digest.partition(":")
-        tag = f"{algorithm}-{encoded[:64]}"
-        value = decode_either(data, descriptor.media_type)
-        entries = [entry for entry in self._referrers(tag) if entry.get("digest") != descriptor.digest]
+    def _refer(self, subject: Descriptor, descriptor: Descriptor, value: Index | Manifest) -> None:
+        """For a registry that does not know referrers."""
         kind = value.artifact_type or ("" if isinstance(value, Index) else value.config.media_type)
         entry = {"mediaType": descriptor.media_type, "digest": descriptor.digest, "size": descriptor.size}
-        entries.append({**entry, "artifactType": kind, "annotations": dict(value.annotations)})
-        index = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}).encode()
-        self._put(tag, describe(INDEX, index), index)
-
-    def _referrers(self, tag: str) -> list[dict[str, object]]:
-        there = RegistrySource(Reference(self.image.host, self.image.name, tag), self.access)
-        there.clients = [self.client]
-        try:
-            descriptor, data = there.top()
-        except Failure:
-            return []
-        index = decode_either(data, descriptor.media_type)
-        return list(decode(data)["manifests"]) if isinstance(index, Index) else []
+        entry |= {"artifactType": kind, "annotations": dict(value.annotations)}
+        Repository(self.image, self.access, self.client).refer(subject.digest, entry)
 
     def _request(
         self, method: str, path: str, headers: dict[str, str] | None = None, body: bytes | None = None,

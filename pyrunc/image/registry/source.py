@@ -118,17 +118,7 @@ class RegistrySource:
 
     def _manifest(self, client: Client, target: str, wanted: str = "") -> tuple[Descriptor, bytes]:
         path = f"/v2/{client.server.name}/manifests/{target}"
-        response = client.request(
-            "GET", path, scopes=pull_scopes(client), headers={"Accept": wanted or ACCEPT}, stream=True
-        )  # fmt: skip
-        try:
-            data = response.read(LIMIT_DOCUMENT + 1, decode_content=False)
-        except urllib3.exceptions.HTTPError as error:
-            raise Failure(f"fetch {client.server.host}{path}", detail=str(error)[:200]) from None
-        finally:
-            response.close()
-        if len(data) > LIMIT_DOCUMENT:
-            raise Invalid(f"the manifest {target} is larger than {LIMIT_DOCUMENT} bytes")
+        response, data = client.document(path, scopes=pull_scopes(client), headers={"Accept": wanted or ACCEPT})
         algorithm = target.partition(":")[0] if ":" in target else "sha256"
         kind = media_type(response.headers.get("Content-Type", ""), data)
         descriptor = describe(kind, data, algorithm)

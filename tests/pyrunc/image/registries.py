@@ -33,15 +33,15 @@ def free_port() -> int:
 
 @contextmanager
 def registry(folder: Path, **http: Any) -> Iterator[str]:
-    """docker-registry; its host:port. HTTP and AUTH are parts of its configuration."""
+    """docker-registry; its host:port. HTTP, AUTH and DELETE are parts of its configuration."""
     need("docker-registry")
     folder.mkdir(exist_ok=True)
     port = free_port()
-    auth = http.pop("auth", None)
+    auth, delete = http.pop("auth", None), http.pop("delete", True)
     config = {
         "version": 0.1,
         "log": {"level": "error", "accesslog": {"disabled": True}},
-        "storage": {"filesystem": {"rootdirectory": str(folder / "data")}, "delete": {"enabled": True}},
+        "storage": {"filesystem": {"rootdirectory": str(folder / "data")}, "delete": {"enabled": delete}},
         "http": {"addr": f"127.0.0.1:{port}", "secret": "x", **http},
         **({"auth": auth} if auth else {}),
     }
@@ -117,7 +117,7 @@ class Faulty:
                         return
                 faulty.answer(self)
 
-            do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do
+            do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
