@@ -25,7 +25,6 @@ Tried = Callable[[int], None]
 
 def steps(some: int) -> pytest.MarkDecorator:
     """Every `some`-th point, and in the soak every one."""
-    """Every `some`-th point, and in the soak every one."""
     return pytest.mark.parametrize("step", [some, pytest.param(1, marks=pytest.mark.soak, id="all")])
 
 
@@ -96,6 +95,14 @@ def test_create(killer: Killer, box: Box, clean: Clean, tried: Tried, step: int)
     """`create` killed: what is there can be deleted, and the id used again."""
     pid_file = str(box.folder / "pid")
     tried(creation(killer, box, clean, lambda: box.create("--pid-file", pid_file), step))
+
+
+@steps(13)
+def test_create_with_opener(killer: Killer, box: Box, clean: Clean, tried: Tried, step: int) -> None:
+    """The same with a user namespace: the process that opens the sources of binds ends with the others."""
+    box.user_namespace()
+    box.bind(box.folder, "/data")
+    tried(creation(killer, box, clean, box.create, step))
 
 
 @steps(17)
