@@ -71,10 +71,11 @@ def fetch(pid: int, number: int) -> int:
     finally:
         posix.close(process)
     if listener < 0:
-        raise Failure(
-            "get the seccomp listener from the container", "linux.seccomp", ctypes.get_errno(),
-            hint="it takes Linux 5.6 and the right to trace the container's process",
-        )  # fmt: skip
+        number = ctypes.get_errno()
+        hint = "it takes Linux 5.6 and the right to trace the container's process"
+        if number == 1:  # EPERM
+            hint = "users may have it from a container's own process; from one that `exec` adds only root may"
+        raise Failure("get the seccomp listener from the container", "linux.seccomp", number, hint=hint)
     return listener
 
 

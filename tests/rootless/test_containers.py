@@ -332,3 +332,28 @@ def test_seccomp_agent(some: User, boxes: UserBoxes, uid: int, no_new_privileges
 
     assert done.out == "synced\n", done
     assert len(agent.calls) == 1
+
+
+def test_exec_under_a_filter_that_notifies(some: User, boxes: UserBoxes) -> None:
+    """A user may not fetch the listener of a process that has joined something: `exec` says so, and who may. The
+    container goes on, and its own processes are answered as before."""
+    box = boxes(some)
+    box.many_ids()
+    path = box.folder / "agent.sock"
+    box.linux["seccomp"] = {
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "listenerPath": str(path),
+        "syscalls": [{"names": ["sync"], "action": "SCMP_ACT_NOTIFY"}],
+    }
+
+    with Agent(path) as agent:
+        own(path, some.uid)
+        box.up("while ! test -e /tmp/go; do sleep 0.05; done; sync; echo synced; sleep 1000")
+        refused = box.exec("echo", "ran")
+        (box.rootfs / "tmp/go").touch()
+        box.wait_for("synced")
+
+    assert (refused.status, refused.out) == (255, "")
+    assert "cannot get the seccomp listener from the container (linux.seccomp): EPERM" in refused.err
+    assert "from one that `exec` adds only root may" in refused.err
+    assert len(agent.states) == 1
