@@ -20,7 +20,7 @@ BIN := .venv/bin
 NEEDED := gcc libc6-dev make python3-dev python3-venv libcap-dev libseccomp-dev
 WISHED := umoci skopeo docker-registry openssl attr mmdebstrap busybox-static strace uidmap apparmor
 
-NATIVE := $(wildcard sandbox/native/*.[ch] sandbox/native/*/*.[ch] sandbox/native/build_*.py)
+NATIVE := $(wildcard sandbox/native/*.[ch] sandbox/native/*/*.[ch] sandbox/native/build.py)
 # The interpreter is checked where it is compiled, because it needs Python's headers.
 CHECKED := $(filter-out sandbox/native/_% sandbox/native/interpreter.c,$(wildcard sandbox/native/*.c sandbox/native/*/*.c))
 CFLAGS_CHECK := -std=gnu11 -O2 -Wall -Wextra -Wswitch-enum -Werror -Isandbox/native \

@@ -1,6 +1,6 @@
 """The native half of the build; everything else stands in pyproject.toml. Tests compile the programs through it too.
 
-    cffi modules     every sandbox/native/build_*.py         -> pyrunc/sandbox/native/_*.abi3.so
+    cffi modules     sandbox/native/build.py                 -> pyrunc/sandbox/native/_*.abi3.so
     launcher, waiter sandbox/native/launcher, .../front      -> pyrunc/sandbox/native/bin/
     python3.x        sandbox/native/interpreter.c            -> the same, where Python comes as a static library
     front            sandbox/native/front                    -> the scripts folder, as `pyrunc`
@@ -44,6 +44,7 @@ FREESTANDING = [
 CFLAGS = ["-std=gnu11", "-Os", "-Wall", "-Wextra", "-Wswitch-enum", "-Werror", "-ffunction-sections", "-fdata-sections"]
 LDFLAGS = ["-Wl,--gc-sections", "-s"]
 
+MODULES = ("files", "plain", "seccomp")
 SHARED = [f"{NATIVE}/front/{name}.c" for name in ("state", "delete")]
 FRONT = [*(f"{NATIVE}/front/{name}.c" for name in ("front", "handover", "early", "report", "signals")), *SHARED]
 PROGRAMS = {
@@ -218,7 +219,7 @@ def documents() -> list[tuple[str, list[str]]]:
 
 if __name__ == "__main__":
     setup(
-        cffi_modules=[f"{path}:ffibuilder" for path in sorted(glob.glob(f"{NATIVE}/build_*.py"))],
+        cffi_modules=[f"{NATIVE}/build.py:{module}" for module in MODULES],
         scripts=[f"{NATIVE}/front/front.c"],
         data_files=documents(),
         cmdclass={"build_ext": BuildNative, "build_scripts": BuildFront},

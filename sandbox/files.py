@@ -35,11 +35,6 @@ def make_folders(root: int, path: bytes, mode: int) -> int:
     return _checked(lib.path_make_folders(root, _text(path), mode), path)
 
 
-def make_file(root: int, path: bytes, mode: int) -> int:
-    """Opens PATH (O_PATH); makes its folders and an empty file when it is missing."""
-    return _checked(lib.path_make_file(root, _text(path), mode), path)
-
-
 def _text(path: bytes) -> bytes:
     # C would take the part before a NUL for the whole name.
     if b"\0" in path:

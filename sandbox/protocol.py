@@ -5,7 +5,6 @@ The launcher sends numbers, Python owns the English (failures.py). On the hot pa
 
 from __future__ import annotations
 
-PROTOCOL_VERSION = 1
 CONTROL_FD = 3
 MAX_TEXT = 2048
 

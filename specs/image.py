@@ -49,8 +49,6 @@ DIGEST = re.compile(r"[a-z0-9]+(?:[+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]+")
 DIGEST_LENGTHS = {"sha256": 64, "sha512": 128, "blake3": 64}
 MEDIA_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}")
 
-EMPTY_DIGEST = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
-
 
 def check_digest(digest: str, pointer: str = "") -> str:
     """The digest, if it follows the grammar; an algorithm that nobody knows here may still pass through."""

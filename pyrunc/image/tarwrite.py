@@ -128,11 +128,6 @@ def _block(
     return (before + b"%06o\0 " % total + after).ljust(BLOCK, b"\0")
 
 
-def folder_name(path: bytes) -> bytes:
-    """How a folder is called in an archive; b"" is the root."""
-    return path + b"/" if path else b"./"
-
-
 def compressed(pieces: Iterable[bytes], kind: str) -> Iterator[bytes]:
     """PIECES compressed by KIND, one of COMPRESSIONS. Neither header says when, where or of what it was made.
 

@@ -8,7 +8,6 @@
 #pragma once
 #include <stdint.h>
 
-#define PROTOCOL_VERSION 1
 #define CONTROL_FD 3
 #define MAX_TEXT 2048
 

@@ -70,7 +70,7 @@ def test_path_layer(tmp_path: Path, root: None) -> None:
         shutil.copytree(TREE / part, tmp_path / part, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
     native = tmp_path / "sandbox/native"
     source = native / "_files.c"
-    code = "import sys; from pyrunc.sandbox.native.build_files import ffibuilder; ffibuilder.emit_c_code(sys.argv[1])"
+    code = "import sys; from pyrunc.sandbox.native.build import files; files.emit_c_code(sys.argv[1])"
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     subprocess.run([sys.executable, "-P", "-c", code, str(source)], env=environment, check=True, cwd=tmp_path)
     target = next(native.glob("_files.*.so"))

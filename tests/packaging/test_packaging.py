@@ -66,8 +66,7 @@ def test_wheel_holds_everything(wheel: Path, tree: Path) -> None:
         if path.suffix in (".py", ".pyi", ".json") or path.name == "py.typed"
     }
     modules = {
-        f"pyrunc/sandbox/native/{path.stem.replace('build', '')}.abi3.so"
-        for path in (tree / "sandbox/native").glob("build_*.py")
+        f"pyrunc/sandbox/native/{path.stem}.abi3.so" for path in (tree / "sandbox/native").glob("_[!_]*.pyi")
     }
     programs = {f"pyrunc/sandbox/native/bin/{name}" for name in ("launcher", "waiter")}
 
