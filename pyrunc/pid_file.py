@@ -25,13 +25,13 @@ def write_pid_file(path: str, pid: int) -> None:
 
 
 def _write_special(directory: int, name: str, content: bytes) -> bool:
-    """Writes into what is neither file nor link, such as /dev/null or a fifo: nothing of ours may take its place. False
-    where there is no such thing."""
+    """Writes into what is no file, such as /dev/null or a fifo, or a link to one (/dev/stdout): nothing of ours may
+    take its place. False where there is no such thing."""
     try:
-        kind = posix.stat(name, dir_fd=directory, follow_symlinks=False).st_mode & 0o170000
+        kind = posix.stat(name, dir_fd=directory).st_mode & 0o170000
     except FileNotFoundError:
         return False
-    if kind in (0o100000, 0o120000):  # S_IFREG, S_IFLNK
+    if kind == 0o100000:  # S_IFREG
         return False
     # Non-blocking, because the reader of a fifo may never come.
     fd = posix.open(name, posix.O_WRONLY | posix.O_NONBLOCK | posix.O_NOCTTY | posix.O_CLOEXEC, dir_fd=directory)

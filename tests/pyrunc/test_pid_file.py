@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import posix
+import stat
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,24 @@ def test_no_folder(tmp_path: Path) -> None:
     """A folder that does not exist is an error with its path."""
     with pytest.raises(Failure, match=r"write the pid file .*/nowhere/pid: ENOENT"):
         write_pid_file(str(tmp_path / "nowhere/pid"), 7)
+
+
+def test_device_stays(tmp_path: Path, root: None) -> None:
+    """A device is written to, also by way of a link; it is not replaced by a file."""
+    device, link = tmp_path / "null", tmp_path / "stdout"
+    os.mknod(device, 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+    link.symlink_to(device)
+    write_pid_file(str(device), 7)
+    write_pid_file(str(link), 7)
+
+    assert device.is_char_device()
+    assert link.is_symlink()
+
+
+def test_full_device(root: None, tmp_path: Path) -> None:
+    """What cannot be written is an error."""
+    device = tmp_path / "full"
+    os.mknod(device, 0o666 | stat.S_IFCHR, os.makedev(1, 7))
+
+    with pytest.raises(Failure, match="ENOSPC"):
+        write_pid_file(str(device), 7)
