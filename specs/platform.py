@@ -73,14 +73,20 @@ def parse_platform(text: str) -> Platform:
     return platform(*parts)
 
 
-def normal_names(wanted: Platform) -> tuple[str, str, str]:
-    """Operating system, architecture and variant, the same for everyone who means the same."""
+def proper_names(wanted: Platform) -> tuple[str, str, str]:
+    """Operating system, architecture and variant as the specification spells them: amd64, whoever calls it x86_64."""
     written = wanted.architecture.lower()
     architecture, implied = ALIASES.get(written, (written, ""))
-    variant = wanted.variant.lower() or implied or DEFAULT_VARIANTS.get(architecture, "")
+    variant = wanted.variant.lower() or implied
     if architecture in ("arm", "arm64") and variant[:1].isdigit():
         variant = f"v{variant}"
     return wanted.os.lower() or "linux", architecture, variant
+
+
+def normal_names(wanted: Platform) -> tuple[str, str, str]:
+    """The same, and with the variant that goes without saying: equal for everyone who means the same."""
+    system, architecture, variant = proper_names(wanted)
+    return system, architecture, variant or DEFAULT_VARIANTS.get(architecture, "")
 
 
 def level(variant: str) -> tuple[str, tuple[int, ...]]:

@@ -18,6 +18,7 @@ from pyrunc.image.access import Access
 from pyrunc.image.copy import choose, copy
 from pyrunc.image.files import reading
 from pyrunc.image.reference import parse_place
+from pyrunc.image.store import encode
 from pyrunc.image.tarwrite import COMPRESSIONS, compressed
 from pyrunc.image.transport import Source, describe, open_place, open_target
 from pyrunc.specs.errors import Failure, Invalid
@@ -33,7 +34,7 @@ from pyrunc.specs.image import (
     decode_image_config,
     decode_manifest,
 )
-from pyrunc.specs.platform import parse_platform
+from pyrunc.specs.platform import parse_platform, proper_names
 
 DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar"
 DOCKER = "application/vnd.docker."
@@ -49,7 +50,7 @@ class Draft:
         self.base = base
         self.original = original  # the manifest as it was read
         self.index = ""  # the place of the index that it was chosen from, whose other images are not here
-        self.before = _text(config), _text(manifest)
+        self.before = encode(config), encode(manifest)
         self.made: dict[str, bytes | IO[bytes]] = {}
 
     # -- changing -----------------------------------------------------------------------------------------------------
@@ -61,11 +62,11 @@ class Draft:
 
     @property
     def changed(self) -> bool:
-        return (_text(self.config), _text(self.manifest)) != self.before
+        return (encode(self.config), encode(self.manifest)) != self.before
 
     def layers(self) -> list[tuple[Descriptor, str]]:
         """Every layer and its diff_id."""
-        layers = decode_manifest(_text(self.manifest)).layers
+        layers = decode_manifest(encode(self.manifest)).layers
         return list(zip(layers, self.diff_ids, strict=True))
 
     def compression(self, wanted: str) -> str:
@@ -131,13 +132,13 @@ class Draft:
     def top(self) -> tuple[Descriptor, bytes]:
         if not self.changed:
             return describe(self.manifest.get("mediaType") or MANIFEST, self.original), self.original
-        config = _text(self.config)
+        config = encode(self.config)
         if config != self.before[0]:
             described = describe(self.manifest["config"]["mediaType"], config)
             kept = {key: value for key, value in self.manifest["config"].items() if key != "data"}
             self.manifest["config"] = {**kept, "digest": described.digest, "size": described.size}
             self.made[described.digest] = config
-        data = _text(self.manifest)
+        data = encode(self.manifest)
         # What others would refuse is not handed out.
         check_layers(decode_manifest(data), decode_image_config(config))
         return describe(self.manifest.get("mediaType") or MANIFEST, data), data
@@ -191,10 +192,10 @@ def open_draft(image: str, platform: str = "", *, store: str = "", access: Acces
 
 def new_draft(platform: str = "") -> Draft:
     """An image of no layers."""
-    wanted = parse_platform(platform or os.uname().machine)
-    config: dict[str, Any] = {"created": now(), "architecture": wanted.architecture, "os": wanted.os}
-    if wanted.variant:
-        config["variant"] = wanted.variant
+    system, architecture, variant = proper_names(parse_platform(platform or os.uname().machine))
+    config: dict[str, Any] = {"created": now(), "architecture": architecture, "os": system}
+    if variant:
+        config["variant"] = variant
     config |= {"config": {}, "rootfs": {"type": "layers", "diff_ids": []}, "history": []}
     manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": {"mediaType": CONFIG}, "layers": []}
     draft = Draft(manifest, config, None, b"")
@@ -215,7 +216,3 @@ def epoch() -> int | None:
 def now() -> str:
     seconds = epoch()
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() if seconds is None else seconds))
-
-
-def _text(document: dict[str, Any]) -> bytes:
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()

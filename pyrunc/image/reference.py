@@ -84,6 +84,8 @@ def parse_place(text: str) -> Place:
         path, _, reference = rest.partition(":") if transport != "dir" else (rest, "", "")
         if not path:
             raise Invalid(f"{text!r} does not say which {'folder' if transport in ('oci', 'dir') else 'file'}")
+        if not reference.isprintable():  # it is written into JSON, and shown: no control characters, no bytes
+            raise Invalid(f"{reference[:200]!r} is no name for an image")
         return Place(transport, path, reference)
     return Place("store", reference=parse_name(text))
 

@@ -177,7 +177,7 @@ def make(path: str, mode: int = 0o755) -> None:
     with reading("oci-layout"):
         check_layout(document(Folder(path), "oci-layout"))
     if not os.path.exists(index):
-        durable.write(index, [_encode({"schemaVersion": 2, "mediaType": INDEX, "manifests": []})])
+        durable.write(index, [encode({"schemaVersion": 2, "mediaType": INDEX, "manifests": []})])
         durable.sync(path)
 
 
@@ -208,12 +208,16 @@ def changing(path: str) -> Iterator[dict[str, Any]]:
             decode_index(data)
         index = decode(data)
         yield index
-        durable.write(os.path.join(path, "index.json"), [_encode(index)], replace=True)
+        durable.write(os.path.join(path, "index.json"), [encode(index)], replace=True)
         durable.sync(path)
 
 
-def _encode(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+def encode(value: object) -> bytes:
+    """A document as it is kept. Arguments can be any bytes, documents cannot."""
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError as error:
+        raise Invalid(f"{error.object[max(error.start - 20, 0) : error.end]!r} is not UTF-8") from None
 
 
 def _name(entry: Any) -> str:

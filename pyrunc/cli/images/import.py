@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyrunc.cli.context import show
 from pyrunc.cli.images.repack import COMPRESS, HISTORY, said
-from pyrunc.cli.images.shared import ACCESS, PLACES, PLATFORM, STORE, access, warn
+from pyrunc.cli.images.shared import ACCESS, NEW_PLATFORM, PLACES, STORE, access, warn
 from pyrunc.cli.options import Command
 
 TYPE_CHECKING = False
@@ -18,7 +18,7 @@ COMMAND = Command(
     "<archive or folder> <image>",
     minimum=2,
     maximum=2,
-    flags=(COMPRESS, PLATFORM, STORE, *ACCESS, *HISTORY),
+    flags=(COMPRESS, NEW_PLATFORM, STORE, *ACCESS, *HISTORY),
     details=PLACES
     + """
 The archive is a tar file, plain or compressed by gzip or zstd; - is standard input. It becomes the one layer of the

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pyrunc.cli.context import show
-from pyrunc.cli.images.shared import ACCESS, PLACES, PLATFORM, STORE, access
+from pyrunc.cli.images.shared import ACCESS, NEW_PLATFORM, PLACES, STORE, access
 from pyrunc.cli.options import Command
 
 TYPE_CHECKING = False
@@ -17,7 +17,7 @@ COMMAND = Command(
     "<image>",
     minimum=1,
     maximum=1,
-    flags=(PLATFORM, STORE, *ACCESS),
+    flags=(NEW_PLATFORM, STORE, *ACCESS),
     details=PLACES,
 )
 

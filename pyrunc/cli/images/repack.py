@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pyrunc.cli.options import Flag, Given
     from pyrunc.image.making import Said
 
-COMPRESS: Flag = ("compress", TEXT, "gzip, zstd, none or auto: as the uppermost layer is (default: auto)")
+COMPRESS: Flag = ("compress", TEXT, "gzip, zstd, none or auto: as the uppermost layer is, else gzip (default: auto)")
 HISTORY: tuple[Flag, ...] = (
     ("no-history", SWITCH, "the history says nothing of it"),
     ("history.author", TEXT, "who has done it"),

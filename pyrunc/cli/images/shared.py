@@ -20,6 +20,7 @@ STORE: Flag = ("store", TEXT, "folder that keeps images (default: /var/lib/pyrun
 JSON: Flag = ("json", SWITCH, "print JSON")
 QUIET: Flag = ("quiet, q", SWITCH, "no progress")
 PLATFORM: Flag = ("platform", TEXT, "OS/ARCH[/VARIANT] of the image to take (default: this machine's)")
+NEW_PLATFORM: Flag = ("platform", TEXT, "OS/ARCH[/VARIANT] of the new image (default: this machine's)")
 ALL: Flag = ("all, a", SWITCH, "all platforms")
 ACCESS: tuple[Flag, ...] = (
     ("authfile", TEXT, "file with the passwords of registries (default: those of podman, skopeo and Docker)"),

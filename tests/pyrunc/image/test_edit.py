@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -45,6 +46,35 @@ def test_new(pyrunc: Pyrunc, tmp_path: Path) -> None:
 
     assert (config["os"], config["architecture"], config["variant"]) == ("linux", "arm64", "v8")
     assert len(config["rootfs"]["diff_ids"]) == 1
+
+
+def test_architecture(pyrunc: Pyrunc, tmp_path: Path) -> None:
+    """The machine's own architecture is written as the specification spells it, not as the kernel does."""
+    good(pyrunc("image", "new", f"oci:{tmp_path}/made:one"))
+
+    spelled = {"x86_64": "amd64", "aarch64": "arm64"}
+    assert document(f"oci:{tmp_path}/made:one")["architecture"] == spelled.get(os.uname().machine, os.uname().machine)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["image", "new", "oci:made:\udcff"],
+        ["image", "new", "oci:made:a\nb"],
+        ["image", "config", "--author", "\udcff", "oci:made:one"],
+        ["image", "config", "--config.label", "a=\udcff", "oci:made:one"],
+        ["image", "config", "--history.comment", "\udcff", "--author", "a", "oci:made:one"],
+    ],
+)
+def test_bytes_are_no_text(pyrunc: Pyrunc, tmp_path: Path, words: list[str]) -> None:
+    """Arguments that are no text are refused by what they are, and the image stays as it was."""
+    good(pyrunc("image", "new", "oci:made:one"))
+    before = (tmp_path / "made/index.json").read_bytes()
+
+    done = pyrunc(*words)
+
+    assert done.code == 1 and re.search("is not UTF-8|is no name for an image", done.err), done
+    assert (tmp_path / "made/index.json").read_bytes() == before
 
 
 def test_init(pyrunc: Pyrunc, tmp_path: Path) -> None:
