@@ -101,9 +101,17 @@ sys._pyrunc_stale = not sys._pyrunc_hot
 
 
 def refresh() -> None:
+    """Has `keep` done, if it can be: what was asked for is done, and only the next start is not made cheaper."""
+    try:
+        keep()
+    except Exception:
+        pass
+
+
+def keep() -> None:
     """Writes the file of the command at hand from what is loaded now and what it held before, unless that is nothing
     new. Does nothing where it may not, and for a command that was watched (--debug), which loads more than others.
-    Never raises OSError."""
+    """
     command = next((word for word in sys.argv[1:] if word in COMMANDS), "")
     folder = f"{os.path.dirname(os.path.abspath(__file__))}/__pycache__"
     watched = "--debug" in sys.argv or "pyrunc.sandbox.trace" in sys.modules
@@ -111,14 +119,10 @@ def refresh() -> None:
         return
     target = f"{folder}/hot.{sys.implementation.cache_tag}.{command}"
     kept = _kept(target)
-    try:
-        names = [*_loaded(), *(name for name in kept if os.path.exists(_source(name)))]
-        names += LATER if command in ("create", "exec", "run") else ()
-        if kept.issuperset(names) and getattr(sys, "_pyrunc_stale", True) is False:
-            return
+    names = [*_loaded(), *(name for name in kept if os.path.exists(_source(name)))]
+    names += LATER if command in ("create", "exec", "run") else ()
+    if not kept.issuperset(names) or getattr(sys, "_pyrunc_stale", True):
         _write(target, command, list(dict.fromkeys(names)))
-    except OSError:
-        pass  # a cache that cannot be written is no error
 
 
 def _loaded() -> list[str]:
@@ -229,9 +233,7 @@ def _in_order(roots: list[str], names: list[str]) -> list[str]:
 
 
 def _imports(name: str) -> list[str]:
-    path = sys.modules[name].__file__
-    assert path is not None
-    with open(path, "rb") as file:
+    with open(_source(name), "rb") as file:
         tree = ast.parse(file.read())
     found = []
     for statement in tree.body:

@@ -52,12 +52,9 @@ def main(arguments: list[str] | None = None, launcher: str = "") -> NoReturn:
     if launcher:
         dismiss_launcher()
     if status == 0 and getattr(sys, "_pyrunc_hot", None) is False:  # started by the front, which found no warm modules
-        try:
-            from pyrunc.hot import refresh
+        from pyrunc.hot import refresh
 
-            refresh()
-        except Exception:
-            pass  # what was asked for is done; only the next start is not made cheaper
+        refresh()
     posix._exit(status)
 
 

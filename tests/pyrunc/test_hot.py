@@ -108,6 +108,19 @@ if warm:
         assert result.stdout.strip().split("\n")[-1] == expected
 
 
+def test_stale_file_of_modules_not_loaded_now(copy: Path) -> None:
+    """After an update the file is made anew by a run that had no need of all that is in it."""
+    script = PROGRAM.replace("status = perform(sys.argv[1:])", "status = 0\nimport pyrunc.cli.run, pyrunc.lifecycle")
+    more = script.replace("pyrunc.lifecycle", "pyrunc.lifecycle, pyrunc.sandbox.cgroup.steps")
+    for program, expected in ((more, "cold 0"), (script, "cold 0"), (script, "warm 0")):
+        command = [sys.executable, "-I", "-S", "-X", "utf8", "-c", program, str(copy), "run"]
+        result = subprocess.run(command, capture_output=True, text=True)
+        assert result.stdout.strip().split("\n")[-1] == expected, result.stderr
+        if program is more:
+            with (copy / "pyrunc/lifecycle.py").open("a") as source:
+                source.write("# changed\n")
+
+
 def test_changed_source_is_seen(copy: Path) -> None:
     """A module that has changed since makes the file stale: the new source counts, and a new file is written."""
     listed(copy)
