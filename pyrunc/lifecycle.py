@@ -15,8 +15,10 @@ from pyrunc.pid_file import write_pid_file
 from pyrunc.record import Record, json_object, timestamp
 from pyrunc.sandbox.compile.create import Request, compile_create
 from pyrunc.sandbox.compile.filesystem import mounts_on_host
+from pyrunc.sandbox.compile.namespaces import prepared
 from pyrunc.sandbox.facts import read_facts
 from pyrunc.sandbox.launch import Launch
+from pyrunc.sandbox.launcher import prepare_launcher
 from pyrunc.specs.errors import PyruncError
 from pyrunc.store import Store, start_time
 
@@ -37,7 +39,7 @@ PIDFD_RECEIVER = "run.oci.pidfd_receiver"  # crun's annotation: a socket that ge
 
 def create(root: str, id: str, bundle: str, options: CreateOptions) -> None:
     """Makes the container and leaves its init waiting for `start`. No process of ours is left."""
-    container = Creation(root, id, load_bundle(bundle, options.config), options, "socket")
+    container = Creation(root, id, _prepared(load_bundle(bundle, options.config)), options, "socket")
     container.carry_out()
     container.launch.close()
     container.close()
@@ -46,7 +48,7 @@ def create(root: str, id: str, bundle: str, options: CreateOptions) -> None:
 def run(root: str, id: str, bundle: str, options: CreateOptions) -> int:
     """Makes the container and starts it. Detached: returns 0 once the program runs. In the foreground this process
     becomes the waiter, whose exit code is the program's; it does not return then."""
-    container = Creation(root, id, load_bundle(bundle, options.config), options, "inline")
+    container = Creation(root, id, _prepared(load_bundle(bundle, options.config)), options, "inline")
     if options.detach:
         container.carry_out()
         container.finish()
@@ -62,6 +64,12 @@ def run(root: str, id: str, bundle: str, options: CreateOptions) -> int:
     command = delete_command(root, id) if container.record.needs else None
     notify = container.notify.detach() if container.notify is not None else -1
     become_waiter(container.launch.pid, container.master, not options.no_subreaper, folder, command, notify)
+
+
+def _prepared(bundle: Bundle) -> Bundle:
+    """Before anything else is done with it, so that the launcher works while we compile."""
+    prepare_launcher(prepared(bundle.spec))
+    return bundle
 
 
 def start(root: str, id: str) -> None:

@@ -10,8 +10,7 @@ import _socket
 import posix
 
 from pyrunc.record import Record
-from pyrunc.sandbox.launch import MESSAGE
-from pyrunc.sandbox.protocol import MAX_TEXT, MESSAGE_FAIL, MESSAGE_GO
+from pyrunc.sandbox.protocol import MAX_TEXT, MESSAGE, MESSAGE_FAIL, MESSAGE_GO
 from pyrunc.specs.errors import Failure, PyruncError
 from pyrunc.store import Store
 

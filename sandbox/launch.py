@@ -9,10 +9,17 @@ from __future__ import annotations
 
 import _socket
 import posix
-from _struct import Struct
 
 from pyrunc.sandbox.launcher import ready_launcher, sealed
-from pyrunc.sandbox.protocol import MAX_TEXT, MESSAGE_FAIL, MESSAGE_GO, MESSAGE_PLAN, MESSAGE_SPAWNED, MESSAGE_SYNC
+from pyrunc.sandbox.protocol import (
+    MAX_TEXT,
+    MESSAGE,
+    MESSAGE_FAIL,
+    MESSAGE_GO,
+    MESSAGE_PLAN,
+    MESSAGE_SPAWNED,
+    MESSAGE_SYNC,
+)
 from pyrunc.sandbox.wire import encode, slot_names
 from pyrunc.specs.errors import Failure, PyruncError
 
@@ -24,8 +31,6 @@ if TYPE_CHECKING:
     from pyrunc.sandbox.trace import Trace
 
     Handler = Callable[["Launch", "Operation"], None]
-
-MESSAGE = Struct("<IIqq")
 
 
 class Launch:

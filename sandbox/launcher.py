@@ -10,7 +10,7 @@ from __future__ import annotations
 import _socket
 import posix
 
-from pyrunc.sandbox.protocol import CONTROL_FD
+from pyrunc.sandbox.protocol import CONTROL_FD, MESSAGE, MESSAGE_PREPARE
 from pyrunc.specs.errors import Failure
 
 _MFD = 0x1 | 0x2  # MFD_CLOEXEC | MFD_ALLOW_SEALING
@@ -27,6 +27,16 @@ def adopt_launcher(text: str) -> None:
     fd, _, pid = text.partition(":")
     posix.set_inheritable(int(fd), False)
     _adopted = (_socket.socket(fileno=int(fd)), int(pid))
+
+
+def prepare_launcher(flags: int) -> None:
+    """Has an adopted launcher make these namespaces now, for the `spawn` of the plan that it is going to get. What it
+    cannot make, `spawn` tries again, and says why."""
+    if flags and _adopted is not None:
+        try:
+            _adopted[0].send(MESSAGE.pack(MESSAGE_PREPARE, 0, flags, 0))
+        except OSError:
+            pass  # it has ended: whoever sends the plan hears of that
 
 
 def dismiss_launcher() -> None:

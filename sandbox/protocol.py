@@ -1,13 +1,16 @@
 """What host and launcher say to each other: message types and detail codes, the same numbers as in native/protocol.h.
 
-The launcher sends numbers, Python owns the English (failures.py). On the hot path: imports nothing.
+The launcher sends numbers, Python owns the English (failures.py). On the hot path.
 """
 
 from __future__ import annotations
 
+from _struct import Struct
+
 CONTROL_FD = 3
 MAX_TEXT = 2048
 
+MESSAGE = Struct("<IIqq")  # type, index, a, b
 MESSAGE_PLAN = 1
 MESSAGE_SPAWNED = 2
 MESSAGE_SYNC = 3
@@ -15,6 +18,7 @@ MESSAGE_GO = 4
 MESSAGE_FAIL = 5
 MESSAGE_OPEN = 6
 MESSAGE_OPENED = 7
+MESSAGE_PREPARE = 8
 
 DETAIL_NONE = 0
 DETAIL_MALFORMED_PLAN = 1

@@ -62,6 +62,15 @@ def namespaces(plan: Plan, spec: Spec, facts: Facts, cgroup_slot: str, entered: 
     return new
 
 
+def prepared(spec: Spec) -> int:
+    """The CLONE_NEW* flags of what can be made before there is a plan: a network takes as long as compiling one. Not
+    with a user namespace, which has to own the others."""
+    new = {item.type for item in spec.linux.namespaces if not item.path}
+    if any(item.type == "user" for item in spec.linux.namespaces):
+        return 0
+    return sum(CLONE_FLAGS[kind] for kind in ("network", "ipc") if kind in new)
+
+
 def _join(plan: Plan, joined: list[tuple[str, str, str]], new: int) -> list[tuple[str, str, int]]:
     """Joins by path. The right to it may exist only inside a user namespace, or only outside: those joins are tried on
     both sides. Returns what is left to try inside a new one."""

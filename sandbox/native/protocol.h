@@ -3,6 +3,7 @@
  *
  * A message is one packet: `struct message`, then text where there is one. In a FAIL `a` is an errno, or 0 where the launcher
  * itself refused; `b` holds the detail code in its lower 32 bits and that code's own number, if it has one, in the upper 32.
+ * PREPARE, before the plan: `a` holds the flags of namespaces that `spawn` is going to make; nobody answers.
  * SYNC: `a` is the rendezvous; `b` is the fd of the seccomp listener in init once a filter with one is loaded, else -1.
  */
 #pragma once
@@ -25,6 +26,7 @@ enum message_type {
     MESSAGE_FAIL = 5,
     MESSAGE_OPEN = 6,
     MESSAGE_OPENED = 7,
+    MESSAGE_PREPARE = 8,
 };
 
 enum detail {

@@ -28,6 +28,7 @@ struct launcher {
     struct plan plan;
     int fds[FD_COUNT];
     bool own_mounts;         /* init was spawned with a mount namespace of its own */
+    uint64_t prepared;       /* CLONE_NEW* flags of namespaces that were made before the plan came, for `spawn` */
     bool put_off[MAX_SLOTS]; /* a `join` that waits for its `join_late` */
     bool denied[OPERATION_COUNT];
     bool sealed;             /* a seccomp filter is loaded: every further system call may be one too many */

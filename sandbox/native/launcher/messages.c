@@ -70,6 +70,12 @@ static int map_plan(int memfd, size_t length) {
     return 0;
 }
 
+/* Does not answer: what cannot be made here, `spawn` tries again and reports. */
+static void prepare(int64_t namespaces) {
+    if (!(namespaces & ~(int64_t)(CLONE_NEWNET | CLONE_NEWIPC)) && unshare((int)namespaces) == 0)
+        launcher.prepared |= namespaces;
+}
+
 int receive_plan(void) {
     union {
         struct cmsghdr align;
@@ -81,9 +87,15 @@ int receive_plan(void) {
         .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
     uint32_t slots, index = 0;
     ssize_t length;
-    do
+    for (;;) {
         length = recvmsg(launcher.fds[FD_CONTROL], &header, MSG_CMSG_CLOEXEC);
-    while (length < 0 && errno == EINTR);
+        if (length < 0 && errno == EINTR)
+            continue;
+        if (length != (ssize_t)sizeof message || message.type != MESSAGE_PREPARE)
+            break;
+        prepare(message.a);
+        header.msg_controllen = sizeof control.bytes;
+    }
     if (length != (ssize_t)sizeof message || message.type != MESSAGE_PLAN)
         end();
     int memfd = take_fds(&header, &slots);

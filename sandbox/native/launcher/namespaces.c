@@ -73,13 +73,17 @@ static void wait_for_launcher(int said) {
 
 int op_spawn(const struct operation *operation) {
     int said[2];
+    /* What was made while there was no plan yet is inherited; but a user namespace owns what is made with it. */
+    uint64_t flags = operation->numbers[SPAWN_FLAGS];
+    if (!(flags & CLONE_NEWUSER))
+        flags &= ~launcher.prepared;
     uint64_t cgroup = operation->numbers[SPAWN_CGROUP];
     /* CLONE_PARENT makes init a child of whoever started the launcher, since only a parent can wait for it; it takes over the
      * launcher's exit signal. */
     int process = -1;
     bool opener = launcher.fds[FD_OPENER] >= 0;
     struct clone_arguments arguments = {
-        .flags = operation->numbers[SPAWN_FLAGS] | CLONE_PARENT | (opener ? CLONE_PIDFD : 0),
+        .flags = flags | CLONE_PARENT | (opener ? CLONE_PIDFD : 0),
         .pidfd = (uint64_t)(uintptr_t)&process,
     };
     if (cgroup != UINT64_MAX) {
