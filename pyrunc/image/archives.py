@@ -48,6 +48,9 @@ class ArchiveDestination:
     def has(self, descriptor: Descriptor) -> bool:
         return self.layout.has(descriptor)
 
+    def begun(self, descriptor: Descriptor) -> int:
+        return 0
+
     def put_blob(self, descriptor: Descriptor, pieces: Iterator[bytes]) -> None:
         self.layout.put_blob(descriptor, pieces)
 

@@ -110,16 +110,17 @@ class Copier:
             return
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                self.target.put_blob(descriptor, self.pieces(descriptor))
+                start = self.target.begun(descriptor)
+                self.target.put_blob(descriptor, self.pieces(descriptor, start))
                 break
             except Interrupted:
                 if attempt == ATTEMPTS:
                     raise
         self.report("copied", descriptor)
 
-    def pieces(self, descriptor: Descriptor) -> Iterator[bytes]:
+    def pieces(self, descriptor: Descriptor, start: int) -> Iterator[bytes]:
         data = descriptor.embedded()
-        for piece in self.source.blob(descriptor) if data is None else (data,):
+        for piece in self.source.blob(descriptor, start) if data is None else (data[start:],):
             if self.stopped:
                 raise Failure(f"copy {descriptor.digest}", detail="another blob failed before it was whole")
             yield piece

@@ -20,6 +20,7 @@ from pyrunc.image import durable
 from pyrunc.image.files import Folder, document, reading
 from pyrunc.image.layout import REF_NAME, blob_path, content
 from pyrunc.image.layoutsource import LayoutSource
+from pyrunc.image.partial import Partial, find
 from pyrunc.image.stream import verified
 from pyrunc.specs.decode import decode
 from pyrunc.specs.errors import Failure, Invalid
@@ -115,6 +116,7 @@ class LayoutDestination:
         self.name = name
         make(path, 0o700 if private else 0o755)
         self.lock = lock(path, fcntl.LOCK_SH)
+        self.partials: dict[str, Partial] = {}
 
     def has(self, descriptor: Descriptor) -> bool:
         try:
@@ -122,8 +124,19 @@ class LayoutDestination:
         except OSError:
             return False
 
+    def begun(self, descriptor: Descriptor) -> int:
+        partial = find(self.path, descriptor)
+        if partial is None:
+            return 0
+        self.partials[descriptor.digest] = partial
+        return partial.start
+
     def put_blob(self, descriptor: Descriptor, pieces: Iterator[bytes]) -> None:
         path = self._path(descriptor)
+        partial = self.partials.pop(descriptor.digest, None)
+        if partial is not None:
+            partial.complete(descriptor, pieces, path)
+            return
         folder = os.path.dirname(path)
         if not os.path.isdir(folder):
             os.makedirs(folder, exist_ok=True)
@@ -155,6 +168,8 @@ class LayoutDestination:
         return _name(old) == self.name and (bool(self.name) or old.get("digest") == entry["digest"])
 
     def close(self) -> None:
+        while self.partials:
+            self.partials.popitem()[1].close()
         if self.lock >= 0:
             os.close(self.lock)
             self.lock = -1

@@ -16,6 +16,7 @@ import hashlib
 import zlib
 from collections.abc import Generator, Iterator
 from itertools import chain
+from time import monotonic
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from pyrunc.specs.errors import Invalid
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 PIECE = 1 << 20  # bytes a read
 READ_AHEAD = 4  # pieces that a thread may be ahead of its reader
+PATIENCE = 2.0  # seconds that a reader who gives up waits for that thread
 WINDOW_LOG = 27  # a zstd frame may ask for a window of 128 MiB, which is what `zstd --long` makes
 STREAM_LIMIT = 64 << 30  # bytes that a layer may unpack to
 RATIO_FREE, RATIO = 1 << 30, 1100  # beyond the first gigabyte nothing may be packed tighter than gzip is able to
@@ -196,7 +198,7 @@ class _Gzip:
 
 def ahead(pieces: Iterator[bytes]) -> Generator[bytes, None, None]:
     """PIECES worked out by a thread while the reader writes files; hashing and decompressing let the interpreter go."""
-    from queue import Queue
+    from queue import Empty, Queue
     from threading import Event, Thread
 
     queue: Queue[bytes | BaseException | None] = Queue(READ_AHEAD)
@@ -223,7 +225,12 @@ def ahead(pieces: Iterator[bytes]) -> Generator[bytes, None, None]:
             yield item
     finally:
         stop.set()
-        # The queue is emptied before the join, because the thread may be waiting for room in it.
-        while item is not None:
-            item = queue.get()
-        thread.join()
+        # The queue is emptied before the join, because the thread may be waiting for room in it. One that waits for a
+        # network is left to itself: whoever presses Ctrl-C does not wait for that.
+        end = monotonic() + PATIENCE
+        try:
+            while item is not None:
+                item = queue.get(timeout=max(0.0, end - monotonic()))
+            thread.join()
+        except Empty:
+            pass

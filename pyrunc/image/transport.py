@@ -41,6 +41,9 @@ class Destination(Protocol):
 
     def has(self, descriptor: Descriptor) -> bool: ...
 
+    def begun(self, descriptor: Descriptor) -> int:
+        """How many of its first bytes are left of an earlier attempt: what is put next goes on behind them."""
+
     def put_blob(self, descriptor: Descriptor, pieces: Iterator[bytes]) -> None: ...
 
     def put_document(self, descriptor: Descriptor, data: bytes) -> None:

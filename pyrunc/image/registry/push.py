@@ -45,6 +45,9 @@ class RegistryDestination:
         response = self._request("HEAD", f"{self.base}/blobs/{descriptor.digest}", expected=(200, 404))
         return response.status == 200
 
+    def begun(self, descriptor: Descriptor) -> int:
+        return 0
+
     def put_blob(self, descriptor: Descriptor, pieces: Iterator[bytes]) -> None:
         place = self._begin(descriptor)
         if not place:

@@ -16,8 +16,8 @@ import pytest
 
 from pyrunc import images
 from tests.pyrunc.command import PACKAGES, PROGRAM
-from tests.pyrunc.image.images import LOWER, MANIFEST, Layout
-from tests.pyrunc.image.registries import Faulty, reply
+from tests.pyrunc.image.images import LOWER, MANIFEST, Layout, digest
+from tests.pyrunc.image.registries import Faulty, need, reply
 from tests.pyrunc.image.tars import archive, file
 
 BIG = archive(file(b"big", os.urandom(6_000_000)), file(b"last", b"z"))
@@ -77,7 +77,7 @@ def stopped(server: Stalling, place: Path, number: int, *arguments: str) -> int:
     command = [sys.executable, "-I", "-S", "-X", "utf8", "-c", PROGRAM, PACKAGES, "image", *arguments]
     child = subprocess.Popen(command, env={**os.environ, "TMPDIR": str(place)}, stderr=subprocess.PIPE)
     assert server.half.wait(30)
-    has_begun(place)
+    has_begun(place, 1 << 20 if arguments[0] == "pull" else 1)
     child.send_signal(number)
     _, said = child.communicate(timeout=30)
     server.armed = False
@@ -85,11 +85,11 @@ def stopped(server: Stalling, place: Path, number: int, *arguments: str) -> int:
     return child.returncode
 
 
-def has_begun(place: Path) -> None:
-    """Something is being made: a moment later than what the registry has sent."""
+def has_begun(place: Path, size: int) -> None:
+    """Something of this size is being made: a moment later than the registry has sent it."""
     end = Event()
     for _ in range(500):
-        if any(item.stat().st_size for item in place.rglob("*") if item.is_file()):
+        if any(item.stat().st_size >= size for item in place.rglob("*") if item.is_file()):
             return
         end.wait(0.02)
     raise AssertionError("nothing has been begun")
@@ -179,13 +179,114 @@ def test_an_archive_after_kill(server: Stalling, place: Path) -> None:
     assert {path.name for path in place.iterdir()} == {"box.tar"}
 
 
+def kept(place: Path) -> Path:
+    """The file in which the store PLACE has the beginning of a blob."""
+    (found,) = place.glob(".new-*")
+    return found
+
+
+def whole(server: Stalling, place: Path) -> bool:
+    """The store PLACE has the image, and nothing besides."""
+    names = {path.name: digest(path.read_bytes()) for path in (place / "blobs/sha256").iterdir()}
+    assert [one["name"] for one in images.listing(store=str(place))] == [f"{server.host}/a/box:1"]
+    assert {path.name for path in place.iterdir()} == {"blobs", "index.json", "oci-layout"}
+    return len(names) == 4 and all(found == f"sha256:{name}" for name, found in names.items())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_pull_goes_on(server: Stalling, place: Path, number: int) -> None:
+    """What a pull had of a large blob need not be fetched again, and counts for nothing before it is all there."""
+    store = ["--store", str(place)]
+    stopped(server, place, number, "pull", *store, server.image)
+    had = kept(place).stat().st_size
+    server.requests.clear()
+    assert images.listing(store=str(place)) == [] and had >= 1 << 20
+    images.pull(server.image, store=str(place))
+
+    assert [headers.get("Range") for headers in server.asked(server.big)] == [f"bytes={had}-"]
+    assert whole(server, place)
+
+
+DAMAGES = {
+    "zeros": lambda data: bytes(len(data)),  # as a power loss makes them
+    "one byte": lambda data: data[:-1] + bytes([data[-1] ^ 1]),
+    "all of it": lambda data: BIG,
+    "more": lambda data: BIG + b"x" * 5000,
+    "nothing": lambda data: b"",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_beginning(server: Stalling, place: Path, damage: str) -> None:
+    """Whatever is in the file that is kept, what comes out is the blob."""
+    stopped(server, place, signal.SIGKILL, "pull", "--store", str(place), server.image)
+    path = kept(place)
+    path.write_bytes(DAMAGES[damage](path.read_bytes()))
+    images.pull(server.image, store=str(place))
+
+    assert whole(server, place)
+
+
+def test_a_link_for_a_beginning(server: Stalling, place: Path, tmp_path: Path) -> None:
+    """What is no file is neither followed nor in the way."""
+    (tmp_path / "other").write_bytes(b"untouched")
+    link = place / f".new-{server.big.partition(':')[2]}"
+    link.symlink_to(tmp_path / "other")
+    images.pull(server.image, store=str(place))
+    images.collect(store=str(place))
+
+    assert (tmp_path / "other").read_bytes() == b"untouched"
+    assert whole(server, place)
+
+
+def test_garbage_of_a_pull(server: Stalling, place: Path) -> None:
+    """What is kept of a blob goes with the garbage."""
+    stopped(server, place, signal.SIGKILL, "pull", "--store", str(place), server.image)
+    had = kept(place).stat().st_size
+    count, freed = images.collect(store=str(place))
+
+    assert list((place / "blobs/sha256").iterdir()) + list(place.glob(".new-*")) == []
+    assert count >= 1 and freed >= had
+
+
+@pytest.mark.parametrize("tool", ["umoci", "skopeo"])
+def test_other_tools_and_beginnings(server: Stalling, place: Path, tmp_path: Path, root: None, tool: str) -> None:
+    """Who reads the store as a layout does not mind what is kept in it."""
+    need(tool)
+    stopped(server, place, signal.SIGKILL, "pull", "--store", str(place), server.image)
+    images.copy(server.image, f"oci:{tmp_path}/layout:box")
+    (tmp_path / "layout" / kept(place).name).write_bytes(kept(place).read_bytes())
+    commands = {
+        "skopeo": [["inspect", f"oci:{tmp_path}/layout:box"], ["copy", f"oci:{tmp_path}/layout:box", f"dir:{place}/d"]],
+        "umoci": [["stat", "--image", f"{tmp_path}/layout:box"], ["gc", "--layout", f"{tmp_path}/layout"]],
+    }
+    for command in commands[tool]:
+        subprocess.run([tool, *command], check=True, capture_output=True)
+
+
+def test_two_pull_the_same(server: Stalling, place: Path) -> None:
+    """Who is second does not wait for the beginning that the first is adding to, and the first one ends well."""
+    server.armed = True
+    command = [sys.executable, "-I", "-S", "-X", "utf8", "-c", PROGRAM, PACKAGES, "image", "pull"]
+    child = subprocess.Popen([*command, "--store", str(place), server.image], stdout=subprocess.DEVNULL)
+    assert server.half.wait(30)
+    has_begun(place, 1 << 20)
+    server.armed = False
+    images.pull(server.image, store=str(place))
+    assert kept(place).stat().st_size < len(BIG)
+    server.over.set()
+
+    assert child.wait(30) == 0
+    assert whole(server, place)
+
+
 def test_what_is_in_use_stays(server: Stalling, place: Path, root: None) -> None:
     """Nobody removes what another one is working in."""
     server.armed = True
     command = [sys.executable, "-I", "-S", "-X", "utf8", "-c", PROGRAM, PACKAGES, "image", "unpack"]
     child = subprocess.Popen([*command, server.image, str(place / "one")])
     assert server.half.wait(30)
-    has_begun(place)
+    has_begun(place, 1)
     server.armed = False
     images.unpack(server.image, str(place / "two"))
     server.over.set()
@@ -216,9 +317,11 @@ def test_a_bundle_half_moved(server: Stalling, place: Path, root: None, monkeypa
 
     child = os.fork()
     if child == 0:
-        monkeypatch.setattr(os, "rename", fails)
-        images.unpack(server.image, str(place / "box"))
-        os._exit(0)
+        try:
+            monkeypatch.setattr(os, "rename", fails)
+            images.unpack(server.image, str(place / "box"))
+        finally:
+            os._exit(1)
     assert os.waitpid(child, 0)[1] == signal.SIGKILL
     assert {path.name for path in (place / "box").iterdir()} >= {"rootfs"}
     images.unpack(server.image, str(place / "box"))
