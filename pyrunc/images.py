@@ -68,13 +68,18 @@ def pull(
     access: Access | None = None,
     report: Report | None = None,
 ) -> tuple[str, Descriptor]:
-    """Puts an image into the store, under NAME or the one that it has; the name, and what it means."""
+    """Puts an image into the store, under NAME or the one that it has; the name, and what it means.
+
+    A SOURCE that does not say which registry it is in is looked up in the short names of registries.conf.
+    """
     from pyrunc.image.reference import Place, parse_name, parse_place
     from pyrunc.specs.errors import Invalid
 
     place = parse_place(source)
     if place.transport == "store":
-        place = parse_place(f"docker://{source}")
+        from pyrunc.image.registry.registriesconf import full_name
+
+        place = parse_place(f"docker://{full_name(source)}")
     found = name or (str(place.image) if place.image else place.reference)
     if not found or found.startswith("@"):
         raise Invalid(f"{source} does not say what the image is called", hint="--name NAME")

@@ -86,8 +86,9 @@ def repack(options: dict[str, Any], maps: tuple[Map, Map], warn: Callable[[str],
 
 
 def members(value: Access | Said | None) -> dict[str, Any]:
-    """What an equal one is made of."""
-    return {name: getattr(value, name) for name in value.__slots__} if value else {}
+    """What an equal one is made of; whom it tells is the same on either side."""
+    names = [name for name in value.__slots__ if name not in ("said", "warn")] if value else []
+    return {name: getattr(value, name) for name in names}
 
 
 def call(job: dict[str, Any], maps: tuple[Map, Map], warn: Callable[[str], None]) -> dict[str, Any]:
@@ -166,10 +167,10 @@ def work(lines: TextIO) -> None:
         from pyrunc.image.repack import repack
 
         options = job["repack"]
-        options |= {"access": Access(**options["access"]), "said": Said(**options["said"])}
+        options |= {"access": Access(**options["access"], warn=warn), "said": Said(**options["said"])}
         say(lines, done=repack(**options, warn=warn)[0].digest)
     else:
-        make(job["source"], job["bundle"], job["platform"], True, warn, job["maps"], Access(**job["access"]))
+        make(job["source"], job["bundle"], job["platform"], True, warn, job["maps"], Access(**job["access"], warn=warn))
         say(lines, done=True)
 
 

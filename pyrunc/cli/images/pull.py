@@ -26,7 +26,10 @@ COMMAND = Command(
         QUIET,
         *ACCESS,
     ),
-    details=PLACES + "\nA NAME alone is one in a registry here. What is in the store already is not fetched again.\n",
+    details=PLACES + """
+A NAME alone is one in a registry here; one that does not say which registry is looked up in the short names of
+registries.conf, and the store calls it by its full name. What is in the store already is not fetched again.
+""",
 )
 
 

@@ -65,7 +65,7 @@ def access(given: Given, prefix: str = "") -> Access:
 
     verify = given.switch(f"{prefix}tls-verify") if given.has(f"{prefix}tls-verify") else None
     return Access(
-        given.text(f"{prefix}authfile"), given.text(f"{prefix}creds"), verify, given.text(f"{prefix}cert-dir")
+        given.text(f"{prefix}authfile"), given.text(f"{prefix}creds"), verify, given.text(f"{prefix}cert-dir"), warn
     )  # fmt: skip
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import random
-import ssl
+import re
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from threading import Lock
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
@@ -19,6 +19,7 @@ import urllib3
 
 from pyrunc.image.files import LIMIT_DOCUMENT
 from pyrunc.image.registry.auth import Authority
+from pyrunc.image.registry.pools import Pools
 from pyrunc.specs.errors import Failure, Invalid
 from pyrunc.version import VERSION
 
@@ -30,14 +31,25 @@ LONGEST_WAIT = 60.0
 REDIRECTS = 5
 LIMIT_MESSAGE = 64 << 10
 AGENT = f"pyrunc/{VERSION}"
+LIMIT_WARNING = 4096
+WARNING = re.compile(r'\b299 - "((?:[^"\\]|\\.)*)"')  # the one kind of warning that registries give
 PASSING = (408, 429, 500, 502, 503, 504)
+FINAL = (
+    urllib3.exceptions.SSLError,
+    urllib3.exceptions.NewConnectionError,
+    urllib3.exceptions.LocationValueError,
+    urllib3.exceptions.ProxyError,
+)
 
 
 class Client:
-    def __init__(self, server: Server, credentials: tuple[str, str] | None) -> None:
+    def __init__(
+        self, server: Server, credentials: tuple[str, str] | None, tell: Callable[[str], None] = lambda message: None
+    ) -> None:
         self.server = server
-        self.scheme = "http" if server.plain else ""
-        self.pool = _pool(server)
+        self.tell = tell
+        self.scheme = server.scheme
+        self.pools = Pools(server)
         self.authority = Authority(self._ask, credentials, server.host)
         self.lock = Lock()
         self.pause = 0.5  # seconds before the second attempt; doubles
@@ -105,7 +117,7 @@ class Client:
         self, method: str, url: str, headers: dict[str, str], body: bytes | None, proof: dict[str, str]
     ) -> urllib3.BaseHTTPResponse:
         for _ in range(REDIRECTS):
-            given = proof if _origin(url) == self._own() else {}
+            given = {**self.server.headers, **proof} if _origin(url) == self._own() else {}
             response = self._send(method, url, {**headers, **given}, body)
             target = response.headers.get("Location", "")
             if response.status not in (301, 302, 303, 307, 308) or not target:
@@ -124,10 +136,14 @@ class Client:
 
     def _send(self, method: str, url: str, headers: dict[str, str], body: bytes | None) -> urllib3.BaseHTTPResponse:
         given = {"User-Agent": AGENT, "Accept-Encoding": "identity", **headers}
-        return self.pool.request(
+        response = self.pools.for_url(url).request(
             method, url, headers=given, body=body, redirect=False, retries=False, preload_content=False,
             decode_content=False,
         )  # fmt: skip
+        for found in WARNING.finditer(response.headers.get("Warning", "")[:LIMIT_WARNING]):
+            text = re.sub(r"\\(.)", r"\1", found[1])
+            self.tell(f"{self.server.host} says: {''.join(c if c.isprintable() else '?' for c in text)}")
+        return response
 
     def _ask(self, method: str, url: str, headers: dict[str, str], body: bytes | None) -> tuple[int, bytes]:
         """For the token service, which may be anybody's: the code and the short body of its answer."""
@@ -155,7 +171,7 @@ class Client:
 
     def _is_plain(self) -> bool:
         try:
-            drop(self._send("GET", f"https://{self.server.host}/v2/", {}, None))
+            drop(self._send("GET", f"https://{self.server.host}{self.server.root}/", {}, None))
         except urllib3.exceptions.SSLError as error:
             return "certificate" not in str(error).lower()
         except urllib3.exceptions.ProtocolError:
@@ -208,7 +224,7 @@ class Client:
         return Refused(f"{what} {_shown(url)}", response.status, detail, hint)
 
     def close(self) -> None:
-        self.pool.clear()
+        self.pools.clear()
 
 
 class Refused(Failure):
@@ -235,29 +251,6 @@ def drop(response: urllib3.BaseHTTPResponse) -> bytes:
     return data
 
 
-def _pool(server: Server) -> urllib3.PoolManager:
-    from urllib.request import getproxies, proxy_bypass
-
-    context = ssl.create_default_context()
-    try:
-        for path in server.authorities:
-            context.load_verify_locations(path)
-        for certificate, key in server.pairs:
-            context.load_cert_chain(certificate, key)
-    except (OSError, ssl.SSLError) as error:
-        raise Failure(f"read the certificates for {server.host}", detail=str(error)) from None
-    if server.insecure:
-        # The caller has asked for it, and libraries do not print.
-        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    timeout = urllib3.Timeout(connect=20, read=60)
-    proxy = "" if proxy_bypass(server.host) else getproxies().get("https", "")
-    if proxy:
-        return urllib3.ProxyManager(proxy, ssl_context=context, timeout=timeout, maxsize=8)
-    return urllib3.PoolManager(ssl_context=context, timeout=timeout, maxsize=8)
-
-
 def _origin(url: str) -> tuple[str, str, int]:
     try:
         parts = urlsplit(url)
@@ -268,8 +261,7 @@ def _origin(url: str) -> tuple[str, str, int]:
 
 def _final(error: Exception) -> bool:
     """Whether trying again is of no use: certificates do not get better, and names and ports that are not there."""
-    kinds = (urllib3.exceptions.SSLError, urllib3.exceptions.NewConnectionError, urllib3.exceptions.LocationValueError)
-    return isinstance(error, kinds)
+    return isinstance(error, FINAL)
 
 
 def _reason(error: Exception) -> str:

@@ -1,7 +1,8 @@
-"""Which servers an image may come from: the registry itself, or mirrors of it that the machine's configuration names.
+"""Which servers an image may come from and goes to: the registry itself, or mirrors of it that the machine's
+configuration names.
 
-containers' registries.conf (and registries.conf.d) where it has an entry for the name, otherwise containerd's
-certs.d/HOST/hosts.toml. Mirrors come first, and are only read from. Certificates: certs.d/HOST/*.crt, *.cert, *.key.
+containers' registries.conf where it has an entry for the name (`registriesconf.py`), otherwise containerd's
+certs.d/HOST/hosts.toml (`hoststoml.py`). Mirrors come first. Certificates: certs.d/HOST/*.crt, *.cert, *.key.
 """
 
 from __future__ import annotations
@@ -15,23 +16,40 @@ from pyrunc.image.reference import DOCKER, DOCKER_HOST, Reference
 from pyrunc.specs.errors import Failure, Invalid
 
 CERTIFICATES = ("/etc/containers/certs.d", "/etc/docker/certs.d")
-HOSTS = ("/etc/containerd/certs.d", "/etc/docker/certs.d")
+PULL, RESOLVE, PUSH = "pull", "resolve", "push"
 
 
 class Server:
     """One server and what the image is called there. `insecure`: certificates are not checked, plain HTTP will do."""
 
-    __slots__ = ("authorities", "host", "insecure", "name", "namespace", "pairs", "plain")
+    __slots__ = (
+        "authorities", "can", "headers", "host", "insecure", "name", "namespace", "pairs", "root", "scheme", "timeout",
+    )  # fmt: skip
 
-    def __init__(self, host: str, name: str, insecure: bool, certificates: str = "", namespace: str = "") -> None:
+    def __init__(self, host: str, name: str, insecure: bool = False, certificates: str = "") -> None:
         self.host = host
         self.name = name
         self.insecure = insecure
-        self.plain = False  # http and nothing else
-        self.namespace = namespace  # the registry that this is a mirror of, told to mirrors of containerd's kind
+        self.scheme = ""  # "http" or "https" where nothing else will do
+        self.root = "/v2"
+        self.namespace = ""  # the registry that this is a mirror of, told to mirrors of containerd's kind
+        self.can = {PULL, RESOLVE, PUSH}
+        self.headers: dict[str, str] = {}
+        self.timeout = 20.0  # seconds to connect
         self.authorities: list[str] = []
-        self.pairs: list[tuple[str, str]] = []
+        self.pairs: list[tuple[str, str | None]] = []
         self._certificates([certificates] if certificates else [os.path.join(top, host) for top in _certificates()])
+
+    @property
+    def base(self) -> str:
+        """What all paths of the image begin with."""
+        return f"{self.root}/{self.name}"
+
+    @property
+    def local(self) -> bool:
+        """On this machine, where plain HTTP is heard by nobody else."""
+        host = self.host if self.host.endswith("]") else self.host.rpartition(":")[0] or self.host
+        return host in ("localhost", "[::1]") or host.startswith("127.")
 
     def _certificates(self, folders: list[str]) -> None:
         for folder in folders:
@@ -45,102 +63,47 @@ class Server:
                 if name.endswith(".cert") and key in names:
                     self.pairs.append((os.path.join(folder, name), os.path.join(folder, key)))
 
-    @property
-    def local(self) -> bool:
-        """On this machine, where plain HTTP is heard by nobody else."""
-        host = self.host if self.host.endswith("]") else self.host.rpartition(":")[0] or self.host
-        return host in ("localhost", "[::1]") or host.startswith("127.")
+
+def readers(image: Reference, access: Access) -> list[Server]:
+    """Where to read from, in order; the last is the registry itself, in whatever place the configuration has it."""
+    return [*_mirrors(image, access), _itself(image, access)]
 
 
-def servers(image: Reference, access: Access, reading: bool) -> list[Server]:
-    """Where to ask, in order."""
-    entry = _entry(image)
-    insecure = bool(entry.get("insecure")) if access.verify is None else not access.verify
-    if entry.get("blocked"):
-        raise Failure(f"reach {image.host}", detail="registries.conf blocks it")
-    found = []
-    if reading and entry:
-        found = [_moved(image, entry, mirror, access) for mirror in entry.get("mirror", []) if _fits(mirror, image)]
-    elif reading:
-        found = _containerd(image, access)
-    if entry.get("location"):
-        found.append(_moved(image, entry, {**entry, "insecure": insecure}, access))
-    else:
-        host = DOCKER_HOST if image.host == DOCKER else image.host
-        found.append(Server(host, image.name, insecure, access.certificates))
-    return found
+def writer(image: Reference, access: Access) -> Server:
+    """Where to write to: the registry itself, unless hosts.toml names a host for that."""
+    itself = _itself(image, access)
+    for server in (*_mirrors(image, access), itself):
+        if PUSH in server.can:
+            return server
+    raise Failure(f"reach {image.host}", detail="hosts.toml lets no host be pushed to")
 
 
-def _fits(mirror: dict[str, Any], image: Reference) -> bool:
-    wanted = str(mirror.get("pull-from-mirror", "all"))
-    return wanted == "all" or (wanted == "digest-only") == bool(image.digest)
+def _mirrors(image: Reference, access: Access) -> list[Server]:
+    from pyrunc.image.registry import hoststoml, registriesconf
+
+    entry = registriesconf.entry(image)
+    return registriesconf.mirrors(image, entry, access) if entry else hoststoml.mirrors(image, access)
 
 
-def _moved(image: Reference, entry: dict[str, Any], other: dict[str, Any], access: Access) -> Server:
-    """The image where its prefix is replaced by a location."""
-    rest = image.repository[len(_prefix(entry)) :]
-    host, _, name = f"{other.get('location', '')}{rest}".partition("/")
-    if not host or not name:
-        raise Invalid(f"the location {other.get('location')!r} of {_prefix(entry)} in registries.conf is none")
-    host = DOCKER_HOST if host == DOCKER else host
-    return Server(host, name, bool(other.get("insecure")), access.certificates)
+def _itself(image: Reference, access: Access) -> Server:
+    from pyrunc.image.registry import hoststoml, registriesconf
 
-
-def _prefix(entry: dict[str, Any]) -> str:
-    return str(entry.get("prefix") or entry.get("location") or "")
-
-
-def _entry(image: Reference) -> dict[str, Any]:
-    """The [[registry]] whose prefix says most of the image's name."""
-    best: dict[str, Any] = {}
-    for path in _configurations():
-        for entry in _read(path).get("registry", []):
-            prefix = _prefix(entry)
-            whole = f"{image.repository}/".startswith(f"{prefix}/")
-            if prefix and whole and len(prefix) >= len(_prefix(best)):
-                best = entry
-    return best
-
-
-def _configurations() -> list[str]:
-    named = os.environ.get("CONTAINERS_REGISTRIES_CONF")
-    if named:
-        return [named]
-    own = os.path.join(_config_home(), "containers/registries.conf")
-    main = own if os.path.exists(own) else "/etc/containers/registries.conf"
-    try:
-        more = sorted(name for name in os.listdir(f"{main}.d") if name.endswith(".conf"))
-    except OSError:
-        more = []
-    return [main, *(os.path.join(f"{main}.d", name) for name in more)]
-
-
-def _containerd(image: Reference, access: Access) -> list[Server]:
-    """The mirrors of hosts.toml: only those that resolve and pull."""
-    for top in HOSTS:
-        for name in (image.host, "_default"):
-            entries = _read(os.path.join(top, name, "hosts.toml")).get("host", {})
-            if entries:
-                return [_host(url, values, image, access) for url, values in entries.items() if _pulls(values)]
-    return []
-
-
-def _pulls(values: dict[str, Any]) -> bool:
-    return {"pull", "resolve"} <= set(values.get("capabilities", ["pull", "resolve"]))
-
-
-def _host(url: str, values: dict[str, Any], image: Reference, access: Access) -> Server:
-    scheme, separator, host = url.rpartition("://")
-    server = Server(
-        host.strip("/"), image.name, bool(values.get("skip_verify")), access.certificates, namespace=image.host
-    )  # fmt: skip
-    server.plain = bool(separator) and scheme == "http"
-    authority = values.get("ca", [])
-    server.authorities += [authority] if isinstance(authority, str) else [str(path) for path in authority]
+    entry = registriesconf.entry(image)
+    server = registriesconf.itself(image, entry, access) if entry else hoststoml.itself(image, access)
+    if server is None:
+        server = Server(host_of(image.host), image.name, False, access.certificates)
+    if access.verify is not None:
+        server.insecure = not access.verify
     return server
 
 
-def _read(path: str) -> dict[str, Any]:
+def host_of(registry: str) -> str:
+    """The server of a registry: it is another for Docker's alone."""
+    return DOCKER_HOST if registry == DOCKER else registry
+
+
+def read_toml(path: str) -> dict[str, Any]:
+    """A file of the configuration; nothing where there is none."""
     try:
         with open(path, "rb") as file:
             return tomllib.load(file)
@@ -152,9 +115,9 @@ def _read(path: str) -> dict[str, Any]:
         raise Invalid(f"{path}: {error}") from None
 
 
-def _config_home() -> str:
+def config_home() -> str:
     return os.environ.get("XDG_CONFIG_HOME") or os.path.join(os.path.expanduser("~"), ".config")
 
 
 def _certificates() -> list[str]:
-    return [os.path.join(_config_home(), "containers/certs.d"), *CERTIFICATES]
+    return [os.path.join(config_home(), "containers/certs.d"), *CERTIFICATES]

@@ -15,7 +15,7 @@ import urllib3
 from pyrunc.image.access import Access
 from pyrunc.image.reference import Reference
 from pyrunc.image.registry.client import ATTEMPTS, PASSING, Broken, Refused
-from pyrunc.image.registry.hosts import servers
+from pyrunc.image.registry.hosts import writer
 from pyrunc.image.registry.repository import Repository
 from pyrunc.image.registry.source import enter
 from pyrunc.image.stream import verified
@@ -35,8 +35,8 @@ class RegistryDestination:
             raise Invalid(f"{image} is a digest, and only a tag can be given a meaning", hint="leave out @DIGEST")
         self.image = image
         self.access = access
-        self.client = enter(servers(image, access, reading=False)[-1], image, access)
-        self.base = f"/v2/{self.client.server.name}"
+        self.client = enter(writer(image, access), image, access)
+        self.base = self.client.server.base
         self.scopes: tuple[str, ...] = (f"repository:{self.client.server.name}:pull,push",)
         self.mount_from = mount_from  # another repository here, whose blobs need not be sent
         self.documents: dict[str, bytes] = {}

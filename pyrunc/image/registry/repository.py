@@ -18,7 +18,7 @@ import urllib3
 from pyrunc.image.access import Access
 from pyrunc.image.reference import Reference
 from pyrunc.image.registry.client import Client, Refused
-from pyrunc.image.registry.hosts import servers
+from pyrunc.image.registry.hosts import writer
 from pyrunc.image.registry.source import ACCEPT, enter, media_type
 from pyrunc.image.transport import describe
 from pyrunc.specs.decode import Node, decode
@@ -35,8 +35,8 @@ UNSUPPORTED = (400, 405)  # 400: Docker's registry takes a tag for a digest that
 class Repository:
     def __init__(self, image: Reference, access: Access, client: Client | None = None) -> None:
         self.image = image
-        self.client = client or enter(servers(image, access, reading=False)[-1], image, access)
-        self.base = f"/v2/{self.client.server.name}"
+        self.client = client or enter(writer(image, access), image, access)
+        self.base = self.client.server.base
 
     def tags(self) -> list[str]:
         found: list[str] = []

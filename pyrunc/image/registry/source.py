@@ -15,7 +15,7 @@ from pyrunc.image.files import LIMIT_DOCUMENT
 from pyrunc.image.reference import Reference
 from pyrunc.image.registry import credentials
 from pyrunc.image.registry.client import ATTEMPTS, Client, Refused
-from pyrunc.image.registry.hosts import Server, servers
+from pyrunc.image.registry.hosts import PULL, RESOLVE, Server, readers
 from pyrunc.image.stream import PIECE
 from pyrunc.image.transport import describe
 from pyrunc.specs.decode import Node, decode
@@ -42,9 +42,9 @@ def enter(server: Server, image: Reference, access: Access, mirror: bool = False
         user, colon, password = access.credentials.partition(":")
         if not colon:
             raise Invalid("--creds must be USER:PASSWORD")
-        return Client(server, (user, password))
+        return Client(server, (user, password), access.tell)
     host = image.host if server.host == "registry-1.docker.io" else server.host
-    return Client(server, credentials.find(host, server.name, access.authfile))
+    return Client(server, credentials.find(host, server.name, access.authfile), access.tell)
 
 
 class RegistrySource:
@@ -52,13 +52,14 @@ class RegistrySource:
 
     def __init__(self, image: Reference, access: Access) -> None:
         self.image = image
-        *mirrors, last = servers(image, access, reading=True)
+        *mirrors, last = readers(image, access)
         self.clients = [*(enter(server, image, access, mirror=True) for server in mirrors), enter(last, image, access)]
         self.found: tuple[Descriptor, bytes] | None = None
 
     def top(self) -> tuple[Descriptor, bytes]:
         if self.found is None:
-            self.found = self._each(lambda client: self._manifest(client, self.image.target))
+            wanted = PULL if self.image.digest else RESOLVE
+            self.found = self._each(lambda client: self._manifest(client, self.image.target), wanted)
         return self.found
 
     def document(self, descriptor: Descriptor) -> bytes:
@@ -109,7 +110,7 @@ class RegistrySource:
                 yield rest
 
     def _open(self, client: Client, descriptor: Descriptor, start: int) -> urllib3.BaseHTTPResponse:
-        path = f"/v2/{client.server.name}/blobs/{descriptor.digest}"
+        path = f"{client.server.base}/blobs/{descriptor.digest}"
         headers = {"Range": f"bytes={start}-"} if start else {}
         expected = (200, 206) if start else (200,)
         return client.request(
@@ -117,7 +118,7 @@ class RegistrySource:
         )  # fmt: skip
 
     def _manifest(self, client: Client, target: str, wanted: str = "") -> tuple[Descriptor, bytes]:
-        path = f"/v2/{client.server.name}/manifests/{target}"
+        path = f"{client.server.base}/manifests/{target}"
         response, data = client.document(path, scopes=pull_scopes(client), headers={"Accept": wanted or ACCEPT})
         algorithm = target.partition(":")[0] if ":" in target else "sha256"
         kind = media_type(response.headers.get("Content-Type", ""), data)
@@ -129,15 +130,18 @@ class RegistrySource:
             raise Invalid(f"{client.server.host} calls the manifest {told[:140]}, but it is {descriptor.digest}")
         return descriptor, data
 
-    def _each(self, act: Callable[[Client], T]) -> T:
-        """The first answer of a mirror; what the registry itself says is the last word."""
-        for client in self.clients[:-1]:
+    def _each(self, act: Callable[[Client], T], wanted: str = PULL) -> T:
+        """The first answer of those that can do what is WANTED; what the last of them says is the last word."""
+        able = [client for client in self.clients if wanted in client.server.can]
+        if not able:
+            raise Failure(f"find {self.image}", detail=f"hosts.toml gives no host the capability {wanted}")
+        for client in able[:-1]:
             try:
                 return act(client)
             except (Failure, Invalid):
                 continue  # a mirror need not have it, nor be there
         try:
-            return act(self.clients[-1])
+            return act(able[-1])
         except Refused as error:
             if error.status == 404:
                 raise Failure(f"find {self.image}", detail=error.detail) from None
