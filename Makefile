@@ -45,7 +45,7 @@ packages:
 	$(PYTHON) -m venv .venv
 
 # python-prctl has to be compiled; where it cannot be, its tests are skipped.
-.venv/installed: .venv/bin/pip pyproject.toml setup.py pyrunc/version.py $(NATIVE)
+.venv/installed: .venv/bin/pip pyproject.toml setup.py pyrunc/version.py pyrunc/boot.py $(NATIVE)
 	$(BIN)/pip install --quiet -e '.[test,prctl]' || $(BIN)/pip install --quiet -e '.[test]'
 	touch $@
 
