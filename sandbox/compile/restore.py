@@ -74,7 +74,8 @@ def bound(create: Plan) -> list[tuple[str, str]]:
     for item in create.init:
         if item.name == "stack_root":
             raise Failure(
-                "save or restore the root file system", item.pointer, detail="CRIU would lose the layers it is stacked of",
+                "save or restore the root file system", item.pointer,
+                detail="CRIU would lose the layers it is stacked of",
                 hint="a flat bundle can be (`pyrunc image unpack` without --layers)",
             )  # fmt: skip
         if item.name == "bind" and value(item, "id_map"):

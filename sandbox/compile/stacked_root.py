@@ -33,7 +33,7 @@ def stack_root(plan: Plan, spec: Spec, bundle: str, flags: int) -> None:
     if options.set & RDONLY:
         raise Invalid("mount points have to be made in a stacked root", mount.pointer, "root.readonly, not ro")
     if options.propagation or options.id_map or options.rec_set or options.rec_clear:
-        raise Invalid("the options of a stacked root are those of overlayfs and flags of the mount", mount.pointer, HINT)
+        raise Invalid("options of a stacked root are those of overlayfs and flags of the mount", mount.pointer, HINT)
     data = options.data
     if spec.linux.mount_label:
         from pyrunc.sandbox.compile.labels import mount_label
