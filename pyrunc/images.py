@@ -51,7 +51,8 @@ def copy(
     """Copies an image between any two places; the descriptor of what the target now means.
 
     Of an index the image for PLATFORM (`OS/ARCH[/VARIANT]`, this machine's when it is "") is taken, or ALL of it.
-    REPORT is told what became of each blob, from several threads.
+    REPORT is told, from several threads, that a blob `begins` after so many bytes, that so many more are `copying`, and
+    of each blob and document in the end that it is `copied` or was `there`.
     """
     from pyrunc.image.reference import parse_place
 
@@ -299,7 +300,7 @@ def _copy(
     with closing(open_place(source, store, access, wanted)) as opened:
         opened.top()  # a source that is not there leaves no trace at the target
         with closing(open_target(target, store, target_access, source)) as filled:
-            return carry(opened, filled, None if all else wanted, report or (lambda state, descriptor: None))
+            return carry(opened, filled, None if all else wanted, report or (lambda state, descriptor, count: None))
 
 
 def _locate(source: str, store: str) -> str:

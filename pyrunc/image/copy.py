@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 LIMIT_DEPTH = 8
 ATTEMPTS = 3
 
-# Told what became of each blob and document: "copied" or "there".
-Report = Callable[[str, Descriptor], None]
+# Told of each blob that it "begins" after so many bytes, that so many more are "copying"; and of each blob and document
+# in the end, by way of 0, that it is "copied" or was "there". From several threads.
+Report = Callable[[str, Descriptor, int], None]
 
 
 def copy(source: Source, target: Destination, wanted: Platform | None, report: Report) -> Descriptor:
@@ -70,7 +71,7 @@ class Copier:
         else:
             self.blobs([value.config, *value.layers])
         self.target.put_document(descriptor, data)
-        self.report("copied", descriptor)
+        self.report("copied", descriptor, 0)
 
     def child(self, descriptor: Descriptor, depth: int) -> None:
         if descriptor.digest in self.done:
@@ -106,21 +107,23 @@ class Copier:
         if self.target.distributes and not is_distributable(descriptor):
             return
         if self.target.has(descriptor):
-            self.report("there", descriptor)
+            self.report("there", descriptor, 0)
             return
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 start = self.target.begun(descriptor)
+                self.report("begins", descriptor, start)
                 self.target.put_blob(descriptor, self.pieces(descriptor, start))
                 break
             except Interrupted:
                 if attempt == ATTEMPTS:
                     raise
-        self.report("copied", descriptor)
+        self.report("copied", descriptor, 0)
 
     def pieces(self, descriptor: Descriptor, start: int) -> Iterator[bytes]:
         data = descriptor.embedded()
         for piece in self.source.blob(descriptor, start) if data is None else (data[start:],):
             if self.stopped:
                 raise Failure(f"copy {descriptor.digest}", detail="another blob failed before it was whole")
+            self.report("copying", descriptor, len(piece))
             yield piece

@@ -123,7 +123,7 @@ class Draft:
             raise Invalid(f"{target} is an image of several platforms, which it would be no longer", hint="--tag NAME")
         destination = open_target(place, store, access)
         try:
-            return copy(self, destination, None, lambda state, descriptor: None)
+            return copy(self, destination, None, lambda state, descriptor, count: None)
         finally:
             destination.close()
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pyrunc.cli.context import show
-from pyrunc.cli.images.shared import ACCESS, ALL, JSON, PLACES, PLATFORM, QUIET, STORE, access, outcome, progress
+from pyrunc.cli.images.progress import progress
+from pyrunc.cli.images.shared import ACCESS, ALL, OUTCOME, PLACES, PLATFORM, QUIET, STORE, access, outcome
 from pyrunc.cli.options import Command
 
 TYPE_CHECKING = False
@@ -23,7 +24,7 @@ COMMAND = Command(
     "<source> <target>",
     minimum=2,
     maximum=2,
-    flags=(PLATFORM, ALL, STORE, JSON, QUIET, *ACCESS, *SIDES),
+    flags=(PLATFORM, ALL, STORE, OUTCOME, QUIET, *ACCESS, *SIDES),
     details=PLACES + "\nManifests and configurations are copied byte for byte, and keep their digests.\n",
 )
 
@@ -36,15 +37,16 @@ def run(context: Context, given: Given) -> int:
         for name, _, _ in ACCESS:
             if given.has(name):
                 given.values.setdefault(f"{side}-{name}", given.values[name])
-    descriptor = images.copy(
-        source,
-        target,
-        platform=given.text("platform"),
-        all=given.switch("all"),
-        store=given.text("store"),
-        access=access(given, "src-"),
-        target_access=access(given, "dest-"),
-        report=progress(given),
-    )
+    with progress(given) as report:
+        descriptor = images.copy(
+            source,
+            target,
+            platform=given.text("platform"),
+            all=given.switch("all"),
+            store=given.text("store"),
+            access=access(given, "src-"),
+            target_access=access(given, "dest-"),
+            report=report,
+        )
     show(outcome(given, target, descriptor))
     return 0

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pyrunc.cli.context import show
-from pyrunc.cli.images.shared import ACCESS, ALL, JSON, PLACES, PLATFORM, QUIET, STORE, access, outcome, progress
+from pyrunc.cli.images.progress import progress
+from pyrunc.cli.images.shared import ACCESS, ALL, OUTCOME, PLACES, PLATFORM, QUIET, STORE, access, outcome
 from pyrunc.cli.options import TEXT, Command
 
 TYPE_CHECKING = False
@@ -22,7 +23,7 @@ COMMAND = Command(
         PLATFORM,
         ALL,
         STORE,
-        JSON,
+        OUTCOME,
         QUIET,
         *ACCESS,
     ),
@@ -36,14 +37,15 @@ registries.conf, and the store calls it by its full name. What is in the store a
 def run(context: Context, given: Given) -> int:
     from pyrunc import images
 
-    name, descriptor = images.pull(
-        given.arguments[0],
-        name=given.text("name"),
-        platform=given.text("platform"),
-        all=given.switch("all"),
-        store=given.text("store"),
-        access=access(given),
-        report=progress(given),
-    )
+    with progress(given) as report:
+        name, descriptor = images.pull(
+            given.arguments[0],
+            name=given.text("name"),
+            platform=given.text("platform"),
+            all=given.switch("all"),
+            store=given.text("store"),
+            access=access(given),
+            report=report,
+        )
     show(outcome(given, name, descriptor))
     return 0

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pyrunc.cli.context import show
-from pyrunc.cli.images.shared import ACCESS, ALL, JSON, PLACES, PLATFORM, QUIET, STORE, access, outcome, progress
+from pyrunc.cli.images.progress import progress
+from pyrunc.cli.images.shared import ACCESS, ALL, OUTCOME, PLACES, PLATFORM, QUIET, STORE, access, outcome
 from pyrunc.cli.options import Command
 
 TYPE_CHECKING = False
@@ -17,7 +18,7 @@ COMMAND = Command(
     "<name> [target]",
     minimum=1,
     maximum=2,
-    flags=(PLATFORM, ALL, STORE, JSON, QUIET, *ACCESS),
+    flags=(PLATFORM, ALL, STORE, OUTCOME, QUIET, *ACCESS),
     details=PLACES + "\nWithout a target the image goes to the registry that its name says.\n",
 )
 
@@ -26,14 +27,15 @@ def run(context: Context, given: Given) -> int:
     from pyrunc import images
 
     name, *rest = given.arguments
-    descriptor = images.push(
-        name,
-        rest[0] if rest else "",
-        platform=given.text("platform"),
-        all=given.switch("all"),
-        store=given.text("store"),
-        access=access(given),
-        report=progress(given),
-    )
+    with progress(given) as report:
+        descriptor = images.push(
+            name,
+            rest[0] if rest else "",
+            platform=given.text("platform"),
+            all=given.switch("all"),
+            store=given.text("store"),
+            access=access(given),
+            report=report,
+        )
     show(outcome(given, rest[0] if rest else name, descriptor))
     return 0

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
     from pyrunc.cli.options import Flag, Given
     from pyrunc.image.access import Access
-    from pyrunc.image.copy import Report
     from pyrunc.specs.image import Descriptor
 
 STORE: Flag = ("store", TEXT, "folder that keeps images (default: /var/lib/pyrunc/images, or one of the user's own)")
 JSON: Flag = ("json", SWITCH, "print JSON")
+OUTCOME: Flag = ("json", SWITCH, "print one JSON document at the end: name, digest and mediaType; no progress")
 QUIET: Flag = ("quiet, q", SWITCH, "no progress")
 PLATFORM: Flag = ("platform", TEXT, "OS/ARCH[/VARIANT] of the image to take (default: this machine's)")
 NEW_PLATFORM: Flag = ("platform", TEXT, "OS/ARCH[/VARIANT] of the new image (default: this machine's)")
@@ -71,18 +71,6 @@ def access(given: Given, prefix: str = "") -> Access:
 
 def warn(message: str) -> None:
     print(f"warning: {message}", file=sys.stderr)
-
-
-def progress(given: Given) -> Report | None:
-    """A line for each blob, for whoever watches."""
-    if given.switch("quiet") or given.switch("json") or sys.stderr is None or not sys.stderr.isatty():
-        return None
-
-    def report(state: str, descriptor: Descriptor) -> None:
-        algorithm, _, encoded = descriptor.digest.partition(":")
-        sys.stderr.write(f"{algorithm}:{encoded[:12]}  {size(descriptor.size):>8}  {state}\n")
-
-    return report
 
 
 def size(count: int) -> str:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import shutil
 import subprocess
+import sys
+import termios
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -112,3 +117,52 @@ def test_an_archive_is_never_replaced(source: str, tmp_path: Path) -> None:
         images.copy(source, place("oci-archive", tmp_path))
 
     assert (tmp_path / "oci-archive").read_text() == "mine"
+
+
+def test_what_is_told_on_the_way(source: str, tmp_path: Path) -> None:
+    """Each blob begins, comes piece by piece and is copied; what is there already is said to be."""
+    told: dict[str, list[tuple[str, int]]] = {}
+    sizes: dict[str, int] = {}
+
+    def report(state: str, descriptor: Any, count: int) -> None:
+        told.setdefault(descriptor.digest, []).append((state, count))
+        sizes[descriptor.digest] = descriptor.size
+
+    images.copy(source, f"oci:{tmp_path / 'target'}:box", report=report)
+    layer = images.inspect(source)["layers"][0]["digest"]
+    first = told.pop(layer)
+    images.copy(source, f"oci:{tmp_path / 'target'}:again", report=report)
+
+    assert [first[0], first[-1]] == [("begins", 0), ("copied", 0)]
+    assert {state for state, _ in first[1:-1]} == {"copying"} and sum(count for _, count in first) == sizes[layer]
+    assert told[layer] == [("there", 0)]
+
+
+def test_progress_on_a_terminal(tmp_path: Path) -> None:
+    """Bars with sizes in units while a large blob comes, then a line for it; none for --quiet and --json."""
+    made = Layout(tmp_path / "source")
+    made.image(LOWER, UPPER, blobs=[made.blob(os.urandom(5_000_000), "application/x"), made.blob(UPPER, "text/x")])
+    source = f"oci:{made.write()}"
+    shown = {}
+    for flags in ("", "--quiet", "--json"):
+        ours, theirs = pty.openpty()
+        termios.tcsetwinsize(ours, (24, 100))
+        command = [sys.executable, "-c", "from pyrunc.cli import main; main()", "image", "copy", *flags.split()]
+        done = subprocess.run([*command, source, f"oci:{tmp_path / 'out'}{flags}:box"], stdout=-1, stderr=theirs)
+        os.close(theirs)
+        data = b""
+        while piece := read_terminal(ours):
+            data += piece
+        os.close(ours)
+        assert done.returncode == 0 and b"sha256:" in done.stdout
+        shown[flags] = data.decode()
+
+    assert "5.0 MB  copied" in shown[""] and "%|" in shown[""] and "5.00M" in shown[""]
+    assert shown["--quiet"] == shown["--json"] == ""
+
+
+def read_terminal(fd: int) -> bytes:
+    try:
+        return os.read(fd, 65536)
+    except OSError:  # EIO: nobody is on the other side
+        return b""

@@ -114,10 +114,10 @@ def test_blobs_of_another_repository_are_mounted(host: str, source: str) -> None
     """Within one registry no blob is sent twice."""
     images.copy(source, f"docker://{host}/a/box")
     states: list[str] = []
-    images.copy(f"docker://{host}/a/box", f"docker://{host}/b/box", report=lambda state, blob: states.append(state))
-    images.copy(source, f"docker://{host}/b/box", report=lambda state, blob: states.append(state))
+    images.copy(f"docker://{host}/a/box", f"docker://{host}/b/box", report=lambda state, *_: states.append(state))
+    images.copy(source, f"docker://{host}/b/box", report=lambda state, *_: states.append(state))
 
-    assert states == ["copied"] * 4 + ["there"] * 3 + ["copied"]
+    assert [state for state in states if state != "begins"] == ["copied"] * 4 + ["there"] * 3 + ["copied"]
 
 
 def test_what_is_not_there(host: str, store: str) -> None:
