@@ -145,6 +145,9 @@ class Creation:
                 self.notifies = start
                 show_in_container(bundle.spec, self.store.path(id))
         self.plan = self.compile(id, start, facts)
+        for operation in self.plan.init:
+            if operation.name == "attach_devices":
+                prepare_launcher(0, operation.values[1])  # type: ignore[arg-type]
         if options.warn is not None:
             for warning in self.plan.warnings:
                 options.warn(warning)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import _socket
 import posix
 
-from pyrunc.sandbox.protocol import CONTROL_FD, MESSAGE, MESSAGE_PREPARE
+from pyrunc.sandbox.protocol import CONTROL_FD, MAX_PREPARED, MESSAGE, MESSAGE_PREPARE
 from pyrunc.specs.errors import Failure
 
 _MFD = 0x1 | 0x2  # MFD_CLOEXEC | MFD_ALLOW_SEALING
@@ -29,12 +29,13 @@ def adopt_launcher(text: str) -> None:
     _adopted = (_socket.socket(fileno=int(fd)), int(pid))
 
 
-def prepare_launcher(flags: int) -> None:
-    """Has an adopted launcher make these namespaces now, for the `spawn` of the plan that it is going to get. What it
-    cannot make, `spawn` tries again, and says why."""
-    if flags and _adopted is not None:
+def prepare_launcher(flags: int, devices: bytes = b"") -> None:
+    """Has an adopted launcher do now what the plan that it is going to get will ask for: make the namespaces of
+    `flags` for `spawn`, load the program `devices` for `attach_devices`. What it cannot do, those operations try again,
+    and say why."""
+    if _adopted is not None and (flags or devices) and len(devices) <= MAX_PREPARED:
         try:
-            _adopted[0].send(MESSAGE.pack(MESSAGE_PREPARE, 0, flags, 0))
+            _adopted[0].send(MESSAGE.pack(MESSAGE_PREPARE, 0, flags, 0) + devices)
         except OSError:
             pass  # it has ended: whoever sends the plan hears of that
 

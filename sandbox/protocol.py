@@ -9,6 +9,7 @@ from _struct import Struct
 
 CONTROL_FD = 3
 MAX_TEXT = 2048
+MAX_PREPARED = 4096  # bytes of a program
 
 MESSAGE = Struct("<IIqq")  # type, index, a, b
 MESSAGE_PLAN = 1

@@ -3,7 +3,8 @@
  *
  * A message is one packet: `struct message`, then text where there is one. In a FAIL `a` is an errno, or 0 where the launcher
  * itself refused; `b` holds the detail code in its lower 32 bits and that code's own number, if it has one, in the upper 32.
- * PREPARE, before the plan: `a` holds the flags of namespaces that `spawn` is going to make; nobody answers.
+ * PREPARE, before the plan: `a` holds flags of namespaces that `spawn` is going to make, the text is a program that
+ * `attach_devices` is going to attach; nobody answers.
  * SYNC: `a` is the rendezvous; `b` is the fd of the seccomp listener in init once a filter with one is loaded, else -1.
  */
 #pragma once
@@ -11,6 +12,7 @@
 
 #define CONTROL_FD 3
 #define MAX_TEXT 2048
+#define MAX_PREPARED 4096
 
 struct message {
     uint32_t type, index;

@@ -31,16 +31,37 @@ static int bpf(enum bpf_cmd command, union bpf_attr *attributes) {
     return answer(syscall(SYS_bpf, command, attributes, sizeof *attributes));
 }
 
-static int load_program(const struct text *code) {
+static int load_program(const void *code, size_t length) {
     union bpf_attr attributes;
     memset(&attributes, 0, sizeof attributes);
     attributes.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE;
-    attributes.insns = (uint64_t)(uintptr_t)code->bytes;
-    attributes.insn_cnt = code->length / (uint32_t)sizeof(struct bpf_insn);
+    attributes.insns = (uint64_t)(uintptr_t)code;
+    attributes.insn_cnt = (uint32_t)(length / sizeof(struct bpf_insn));
     attributes.license = (uint64_t)(uintptr_t)"Apache-2.0";
-    if (code->length == 0 || code->length % sizeof(struct bpf_insn))
+    if (length == 0 || length % sizeof(struct bpf_insn))
         return -EINVAL;
     return bpf(BPF_PROG_LOAD, &attributes);
+}
+
+/* What FD_DEVICES was loaded from. */
+static char prepared[MAX_PREPARED];
+static size_t prepared_length;
+
+void prepare_devices(const char *program, size_t length) {
+    close_fd(FD_DEVICES);
+    memcpy(prepared, program, length);
+    prepared_length = length;
+    int fd = load_program(program, length);
+    launcher.fds[FD_DEVICES] = fd < 0 ? -1 : fd;
+}
+
+/* The program of the plan, which the kernel takes longest for; loaded already when it is the one that was prepared. */
+static int take_program(const struct text *code) {
+    int fd = launcher.fds[FD_DEVICES];
+    if (fd < 0 || code->length != prepared_length || memcmp(code->bytes, prepared, prepared_length) != 0)
+        return load_program(code->bytes, code->length);
+    launcher.fds[FD_DEVICES] = -1;
+    return fd;
 }
 
 /* Ids of the device filters that are on CGROUP itself; -errno, or how many. */
@@ -94,7 +115,7 @@ int op_attach_devices(const struct operation *operation) {
     if (cgroup < 0)
         return refused(DETAIL_EMPTY_SLOT, "");
     int count = attached_programs(cgroup, ids);
-    int program = count < 0 ? count : load_program(&operation->texts[ATTACH_DEVICES_PROGRAM]);
+    int program = count < 0 ? count : take_program(&operation->texts[ATTACH_DEVICES_PROGRAM]);
     if (program < 0)
         return program;
     /* A single one is exchanged in one step, so that there is no moment without a filter nor with two. */

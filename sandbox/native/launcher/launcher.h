@@ -20,7 +20,7 @@
 
 /* Every fd that the launcher owns, in one table, so that all can be moved out of the way of the process's fds. */
 enum fd_name {
-    FD_CONTROL, FD_ROOT, FD_PROC, FD_CONSOLE, FD_EMPTY_FOLDER, FD_OOM_SCORE_ADJ, FD_OPENER,
+    FD_CONTROL, FD_ROOT, FD_PROC, FD_CONSOLE, FD_EMPTY_FOLDER, FD_OOM_SCORE_ADJ, FD_OPENER, FD_DEVICES,
     FD_SLOTS, FD_COUNT = FD_SLOTS + MAX_SLOTS
 };
 
@@ -95,6 +95,9 @@ int change_attributes(int mount, uint64_t set, uint64_t clear, bool recursive);
 int change_propagation(int mount, uint64_t flags);
 int map_ids(int mount, int namespace, bool recursive);
 int clone_tree(int folder, const char *path, bool recursive);
+
+/* filters.c: loads a device filter before there is a plan, into FD_DEVICES. */
+void prepare_devices(const char *program, size_t length);
 
 /* nodes.c */
 int check_null(int handle);

@@ -70,10 +70,12 @@ static int map_plan(int memfd, size_t length) {
     return 0;
 }
 
-/* Does not answer: what cannot be made here, `spawn` tries again and reports. */
-static void prepare(int64_t namespaces) {
+/* Does not answer: what cannot be done here, the plan's operations try again and report. */
+static void prepare(int64_t namespaces, const char *program, size_t length) {
     if (!(namespaces & ~(int64_t)(CLONE_NEWNET | CLONE_NEWIPC)) && unshare((int)namespaces) == 0)
         launcher.prepared |= namespaces;
+    if (length)
+        prepare_devices(program, length);
 }
 
 int receive_plan(void) {
@@ -82,18 +84,19 @@ int receive_plan(void) {
         char bytes[CMSG_SPACE(MAX_PASSED * sizeof(int))];
     } control;
     struct message message;
-    struct iovec part = {&message, sizeof message};
+    char program[MAX_PREPARED];
+    struct iovec parts[] = {{&message, sizeof message}, {program, sizeof program}};
     struct msghdr header = {
-        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+        .msg_iov = parts, .msg_iovlen = 2, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
     uint32_t slots, index = 0;
     ssize_t length;
     for (;;) {
         length = recvmsg(launcher.fds[FD_CONTROL], &header, MSG_CMSG_CLOEXEC);
         if (length < 0 && errno == EINTR)
             continue;
-        if (length != (ssize_t)sizeof message || message.type != MESSAGE_PREPARE)
+        if (length < (ssize_t)sizeof message || message.type != MESSAGE_PREPARE)
             break;
-        prepare(message.a);
+        prepare(message.a, program, (size_t)length - sizeof message);
         header.msg_controllen = sizeof control.bytes;
     }
     if (length != (ssize_t)sizeof message || message.type != MESSAGE_PLAN)

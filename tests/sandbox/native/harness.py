@@ -95,10 +95,10 @@ class Talk:
         seals: int = SEALS,
         claimed: int | None = None,
         apart: bool = False,
-        prepare: Sequence[int] = (),
+        prepare: Sequence[int | bytes] = (),
     ) -> None:
         """`apart`: in a mount namespace of its own, for plans of which nobody knows what they would do. `prepare`:
-        flags of PREPARE messages before the plan."""
+        flags or device programs of PREPARE messages before the plan."""
         slots = slots or {}
         names = [*slots]
         if not isinstance(plan, bytes):
@@ -124,8 +124,9 @@ class Talk:
         self.launcher = os.posix_spawn(command[0], command, environment, file_actions=actions)
         os.close(out)
         theirs.close()
-        for flags in prepare:
-            self.control.send(HEAD.pack(protocol.MESSAGE_PREPARE, 0, flags, 0))
+        for item in prepare:
+            flags, program = (0, item) if isinstance(item, bytes) else (item, b"")
+            self.control.send(HEAD.pack(protocol.MESSAGE_PREPARE, 0, flags, 0) + program)
         message = HEAD.pack(protocol.MESSAGE_PLAN, len(slots), len(plan) if claimed is None else claimed, 0)
         try:
             socket.send_fds(self.control, [message], [memfd, *slots.values()])

@@ -71,8 +71,16 @@ def test_seccomp_listener_is_told(launcher: Path, rootfs: Path) -> None:
 # -- devices of the cgroup ---------------------------------------------------------------------------------------------
 
 
-def test_attach_devices_replaces(launcher: Path, rootfs: Path) -> None:
-    """The filter decides about devices of the cgroup, and a second one takes the place of the first."""
+def device_program(allow: int) -> bytes:
+    return struct.pack("<BBhi", 0xB7, 0, 0, allow) + struct.pack("<BBhi", 0x95, 0, 0, 0)  # r0 = allow; exit
+
+
+@pytest.mark.parametrize(
+    "prepared", [(), (device_program(0),), (device_program(0), device_program(1)), (b"seven b",), (bytes(4096),)]
+)
+def test_attach_devices_replaces(launcher: Path, rootfs: Path, prepared: Sequence[bytes]) -> None:
+    """The filter decides about devices of the cgroup, and a second one takes the place of the first; whatever was
+    prepared, it is the plan's."""
     base = next(
         (p for p in (Path("/sys/fs/cgroup/unified"), Path("/sys/fs/cgroup")) if (p / "cgroup.controllers").exists()),
         None,
@@ -83,13 +91,10 @@ def test_attach_devices_replaces(launcher: Path, rootfs: Path) -> None:
     folder.mkdir()
     cgroup = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
 
-    def program(allow: int) -> bytes:
-        return struct.pack("<BBhi", 0xB7, 0, 0, allow) + struct.pack("<BBhi", 0x95, 0, 0, 0)  # r0 = allow; exit
-
     outputs = []
     try:
         for verdicts in ((1,), (0,), (0, 1), (1, 0)):
-            first = [op("attach_devices", "", "cgroup", program(verdict)) for verdict in verdicts]
+            first = [op("attach_devices", "", "cgroup", device_program(verdict)) for verdict in verdicts]
             plan = container(
                 rootfs,
                 shell("echo < /work/zero && echo read"),
@@ -97,7 +102,7 @@ def test_attach_devices_replaces(launcher: Path, rootfs: Path) -> None:
                 first=first,
             )
             plan[len(first)] = op("spawn", "", NEWNS | NEWPID, "cgroup")
-            result = Talk(launcher, plan, {"cgroup": cgroup}).end()
+            result = Talk(launcher, plan, {"cgroup": cgroup}, prepare=prepared).end()
             outputs.append("mknod" if result.failure else "read" if "read" in result.output else "denied")
     finally:
         os.close(cgroup)
