@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterator
 
 from pyrunc.image import attributes, tarread
 from pyrunc.image.fields import shown
-from pyrunc.image.folders import Folder, Folders
+from pyrunc.image.folders import Folder, Folders, key_of
+from pyrunc.image.notes import Notes
 from pyrunc.image.tarread import Entry, Reader
 from pyrunc.sandbox import files
 from pyrunc.sandbox.plain import Maker
@@ -39,13 +40,13 @@ class Applier:
         self.rootless = rootless
         self.keeps_owners = rootless and os.geteuid() != 0  # in an attribute, for all files are the caller's
         self.warn = warn
-        self.folders = Folders(root, owner=not rootless)
-        self.modes: dict[int, tuple[bytes, int]] = {}  # rootless: what folders get at the end, for it may lock us out
+        self.modes = Notes()  # rootless: what folders get at the end that would lock us out, by their keys
+        self.folders = Folders(root, not rootless, self.modes)
         self.inherited = False  # whether new files may come with an ACL of their folder
         self.maker = Maker()
 
     def layer(self, reader: Reader) -> None:
-        self.folders = Folders(self.root, owner=not self.rootless)
+        self.folders = Folders(self.root, not self.rootless, self.modes)
         try:
             for entry in reader:
                 self.folders.trim()
@@ -60,18 +61,21 @@ class Applier:
                     raise Invalid(f"{shown(entry.name)}: {error.message}", hint=error.hint) from None
             self._settle()
         finally:
-            self.folders.close()
+            self.folders.forget()
 
     def finish(self) -> None:
-        """Gives the folders the modes that would have kept us from unpacking into them, the deepest first."""
-        for inode, (path, mode) in sorted(self.modes.items(), key=lambda item: -item[1][0].count(b"/")):
+        """Gives the folders the modes that would have kept us from unpacking into them, those below before those
+        above."""
+        for key, value in self.modes.by_value():
+            path, _, mode = value.partition(b"\0")
             try:
                 fd = files.open_in_root(self.root, path or b".", os.O_RDONLY | os.O_DIRECTORY)
             except OSError:
                 continue  # a later layer has put something else there
-            if os.fstat(fd).st_ino == inode:
-                os.fchmod(fd, mode)
+            if key_of(os.fstat(fd)) == key:
+                os.fchmod(fd, int(mode))
             os.close(fd)
+        self.modes.close()
 
     def _apply(self, entry: Entry, reader: Reader) -> None:
         if not (0 <= entry.uid < LIMIT_ID and 0 <= entry.gid < LIMIT_ID):
@@ -98,7 +102,7 @@ class Applier:
             self._link(folder, name, entry)
         else:
             self._special(folder, name, entry)
-        folder.fresh.add(name)
+        self.folders.note(folder, name)
 
     def _run(self, entry: Entry, reader: Reader) -> None:
         """After a folder, or a file in one, mostly files of that folder follow: those that are ordinary in every
@@ -116,7 +120,9 @@ class Applier:
             taken, names = self.maker.make(folder.fd, path, data)
             if not taken:
                 return
-            folder.fresh.update(names)
+            if not folder.fresh:
+                for name in names:
+                    self.folders.note(folder, name)
             reader.skip(taken, len(names))
 
     def _whiteout(self, above: bytes, name: bytes) -> bool:
@@ -189,11 +195,13 @@ class Applier:
             self._set_xattrs(folder.fd, entry, clear=self.inherited or not new)
         mode = entry.mode
         if self.rootless:
-            self.modes[os.fstat(folder.fd).st_ino] = (path, mode)
-            mode |= 0o700
+            self.modes.discard(folder.key)
+            if mode & 0o700 != 0o700:
+                self.modes[folder.key] = b"%b\0%d" % (path, mode)
+                mode |= 0o700
         os.fchmod(folder.fd, mode)
         folder.times = (entry.atime, entry.mtime)
-        folder.implied = None
+        self.folders.implied.discard(folder.key)
 
     def _link(self, folder: Folder, name: bytes, entry: Entry) -> None:
         """A hard link: a second name for something of this root, as it is; the entry's attributes do not count."""

@@ -2,8 +2,9 @@
 
 A name of an archive becomes a handle exactly once, here, by the path layer; everything else acts on the handle and
 on one component that is never followed. Handles are kept, since most entries follow others of their folder, and
-are dropped together when a folder or a symbolic link goes away: only that can make a path lead elsewhere.
-Must never act on a path of more than one component outside the path layer.
+are dropped together when a folder or a symbolic link goes away: only that can make a path lead elsewhere. Whoever
+drops a handle gives the folder its times, so that they are right whenever nobody has one.
+Must never act on a path of more than one component outside the path layer, and never remember every entry of a layer.
 """
 
 from __future__ import annotations
@@ -13,38 +14,53 @@ import os
 import stat
 
 from pyrunc.image import attributes
+from pyrunc.image.notes import Notes
 from pyrunc.sandbox import files
 
 KEPT = 64  # handles kept open between entries
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
-# What the layer has put into each folder, by inode number: whiteouts of the layer do not concern it, in whatever order.
-Fresh = dict[int, set[bytes]]
-
 
 class Folder:
     """One folder. `times` is what it gets when the handle is closed, because whatever is made inside changes them;
-    `implied` is its path when no entry describes it, but some are in it."""
+    `fresh`: all that is in it is of this layer."""
 
-    __slots__ = ("fd", "fresh", "implied", "times")
+    __slots__ = ("fd", "fresh", "key", "times")
 
-    def __init__(self, times: tuple[int, int], fresh: set[bytes]) -> None:
-        self.fd = -1
+    def __init__(self, fd: int, key: bytes, times: tuple[int, int], fresh: bool) -> None:
+        self.fd = fd
+        self.key = key
         self.times = times
         self.fresh = fresh
-        self.implied: bytes | None = None
 
 
 class Folders:
-    """All folders that one layer touches."""
+    """All folders that one layer touches.
 
-    def __init__(self, root: int, owner: bool) -> None:
+    Whiteouts of a layer do not concern what the layer itself has put there, in whatever order. So it is noted: keys of
+    folders that it has made, in which all is its own, and in other folders, key and name of each entry.
+    """
+
+    def __init__(self, root: int, owner: bool, modes: Notes) -> None:
         self.root = root
         self.owner = owner  # whether folders that no entry describes are given to root
-        self.fresh: Fresh = {}
-        self.by_inode: dict[int, Folder] = {}  # two paths may lead to one folder: its times are known once
+        self.modes = modes  # that folders get later, by their keys
+        self.first = self._nothing_below()  # then all there is will be of this layer
+        self.fresh = Notes()
+        self.implied = Notes()  # paths of the folders that no entry describes, but some are in them, by their keys
+        self.by_key: dict[bytes, Folder] = {}  # those with a handle; two paths may lead to one folder
         self.by_path: dict[bytes, Folder] = {}
-        self.open: list[Folder] = []
+
+    def _nothing_below(self) -> bool:
+        handle = os.open(".", FOLDER, dir_fd=self.root)
+        try:
+            info = os.fstat(handle)
+            with os.scandir(handle) as items:
+                empty = next(items, None) is None
+            os.utime(handle, ns=_times(info))  # as if nobody had looked
+            return empty
+        finally:
+            os.close(handle)
 
     def find(self, path: bytes) -> Folder | None:
         """The folder at PATH (b"": the root itself), or None."""
@@ -75,8 +91,8 @@ class Folders:
             os.close(files.make_folders(self.root, path, 0o755))
             return self.adopt(path, files.open_in_root(self.root, path, FOLDER))
         folder = self.enter(parent, name, path, new=True)
-        folder.implied = path
-        parent.fresh.add(name)
+        self.implied[folder.key] = path
+        self.note(parent, name)
         self.reset(folder.fd)
         return folder
 
@@ -86,17 +102,31 @@ class Folders:
 
     def adopt(self, path: bytes, fd: int, new: bool = False) -> Folder:
         info = os.fstat(fd)
-        folder = self.by_inode.get(info.st_ino)
-        if folder is None or new:  # a new folder may have the number of one that has gone
-            names = self.fresh[info.st_ino] = set()
-            folder = self.by_inode[info.st_ino] = Folder((info.st_atime_ns, info.st_mtime_ns), names)
-        if folder.fd < 0:
-            folder.fd = fd
-            self.open.append(folder)
+        key = key_of(info)
+        folder = self.by_key.get(key)
+        if folder is None:
+            fresh = new or self.first or key in self.fresh
+            folder = self.by_key[key] = Folder(fd, key, _times(info), fresh)
         else:
             os.close(fd)
+        if new:
+            if not self.first:
+                self.fresh[key] = b""
+            self.implied.discard(key)  # a new folder may have the number of one that has gone
         self.by_path[path] = folder
         return folder
+
+    def note(self, folder: Folder, name: bytes) -> None:
+        """NAME in FOLDER is of this layer."""
+        if not folder.fresh:
+            self.fresh[folder.key + name] = b""
+
+    def is_fresh(self, parent: int, name: bytes) -> bool:
+        """Whether NAME in the folder PARENT (an fd) is of this layer."""
+        if self.first:
+            return True
+        key = key_of(os.fstat(parent))
+        return key in self.fresh or key + name in self.fresh
 
     def reset(self, fd: int) -> None:
         """Gives a folder that no entry describes what one has by default."""
@@ -104,21 +134,27 @@ class Folders:
             os.fchown(fd, 0, 0)
         attributes.clear(fd)
         os.fchmod(fd, 0o755)
+        self.modes.discard(key_of(os.fstat(fd)))
 
     def trim(self) -> None:
         """To be called between entries, when nobody holds a folder."""
-        if len(self.open) > KEPT:
+        if len(self.by_path) > KEPT:
             self.close()
 
     def close(self, but: Folder | None = None) -> None:
         """Closes the handles (except one that is in use) and gives the folders their times."""
-        for folder in self.open:
+        for folder in self.by_key.values():
             if folder is not but:
                 os.utime(folder.fd, ns=folder.times)
                 os.close(folder.fd)
-                folder.fd = -1
-        self.open = [but] if but else []
+        self.by_key = {but.key: but} if but else {}
         self.by_path = {}
+
+    def forget(self) -> None:
+        """At the end of the layer."""
+        self.close()
+        self.fresh.close()
+        self.implied.close()
 
     # -- removing -----------------------------------------------------------------------------------------------------
 
@@ -136,7 +172,7 @@ class Folders:
     def make_opaque(self, parent: Folder) -> None:
         """Removes what lower layers have in PARENT."""
         self.close(but=parent)
-        for name in _emptied(parent.fd, parent.fresh):
+        for name in _emptied(parent.fd, self):
             remove(parent.fd, name, self)
 
 
@@ -154,28 +190,30 @@ def remove(parent: int, name: bytes, folders: Folders | None = None) -> None:
 
     Goes down and up again with one handle, however deep the tree is. ".." is safe: nobody else moves folders in here.
     """
-    if folders and name in folders.fresh.get(os.fstat(parent).st_ino, ()):
-        if not stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
-            return
-    else:
-        try:
+    try:
+        if folders is None or not folders.is_fresh(parent, name):
             os.unlink(name, dir_fd=parent)
             return
-        except FileNotFoundError:
+        if not stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
             return
-        except IsADirectoryError:
-            pass
+    except FileNotFoundError:
+        return
+    except IsADirectoryError:
+        pass
     here = _open(parent, name)
     try:
         path = [name]
-        below = [_emptied(here, _fresh(here, folders))]
+        times = [_times(os.fstat(here))]
+        below = [_emptied(here, folders)]
         while path:
             if below[-1]:
                 path.append(below[-1].pop())
                 here = _move(here, _open(here, path[-1]))
-                below.append(_emptied(here, _fresh(here, folders)))
+                times.append(_times(os.fstat(here)))
+                below.append(_emptied(here, folders))
             else:
                 below.pop()
+                os.utime(here, ns=times.pop())  # it may stay
                 here = _move(here, os.open("..", FOLDER, dir_fd=here))
                 _remove_empty(here, path.pop(), folders)
     finally:
@@ -186,8 +224,7 @@ def _remove_empty(parent: int, name: bytes, folders: Folders | None) -> None:
     if folders is None:
         os.rmdir(name, dir_fd=parent)
         return
-    fresh = folders.fresh.setdefault(os.fstat(parent).st_ino, set())
-    if name in fresh:
+    if folders.is_fresh(parent, name):
         return
     try:
         os.rmdir(name, dir_fd=parent)
@@ -195,7 +232,7 @@ def _remove_empty(parent: int, name: bytes, folders: Folders | None) -> None:
         if error.errno != errno.ENOTEMPTY:
             raise
         # It stays for the sake of this layer's files in it, as if it had been removed before they made it anew.
-        fresh.add(name)
+        folders.fresh[key_of(os.fstat(parent)) + name] = b""
         fd = _open(parent, name)
         try:
             folders.reset(fd)
@@ -203,21 +240,28 @@ def _remove_empty(parent: int, name: bytes, folders: Folders | None) -> None:
             os.close(fd)
 
 
-def _fresh(fd: int, folders: Folders | None) -> set[bytes]:
-    return folders.fresh.get(os.fstat(fd).st_ino, set()) if folders else set()
-
-
-def _emptied(fd: int, fresh: set[bytes]) -> list[bytes]:
-    """Removes the files in a folder that are not FRESH and returns the names of the folders."""
+def _emptied(fd: int, folders: Folders | None) -> list[bytes]:
+    """Removes the files in a folder (given FOLDERS, those that are not of their layer) and returns the names of the
+    folders."""
     below = []
+    # Removed as they are read: there may be a million.
     with os.scandir(fd) as entries:
-        items = [(os.fsencode(item.name), item.is_dir(follow_symlinks=False)) for item in entries]
-    for name, is_folder in items:
-        if is_folder:
-            below.append(name)
-        elif name not in fresh:
-            os.unlink(name, dir_fd=fd)
+        for item in entries:
+            name = os.fsencode(item.name)
+            if item.is_dir(follow_symlinks=False):
+                below.append(name)
+            elif folders is None or not folders.is_fresh(fd, name):
+                os.unlink(name, dir_fd=fd)
     return below
+
+
+def key_of(info: os.stat_result) -> bytes:
+    """A folder's inode number, by which it is known."""
+    return info.st_ino.to_bytes(8, "big")
+
+
+def _times(info: os.stat_result) -> tuple[int, int]:
+    return info.st_atime_ns, info.st_mtime_ns
 
 
 def _open(parent: int, name: bytes) -> int:

@@ -47,10 +47,10 @@ class LayerApplier(Applier):
             self.folders.trim()
             self._white_out(self.folders.make(above), name)
         gone = {above + b"/" + name if above else name for above, name in self.hidden}
-        found = [folder.implied for folder in self.folders.by_inode.values()]
+        found = {path for _, path in self.folders.implied.by_value()}
         if not self.described:
-            found.append(b"")
-        self.implied = sorted(path for path in found if path is not None and path not in gone)
+            found.add(b"")
+        self.implied = sorted(found - gone)
 
     def _describe_folder(self, folder: Folder, entry: Entry, path: bytes, new: bool) -> None:
         super()._describe_folder(folder, entry, path, new)

@@ -7,9 +7,17 @@ import stat
 
 import pytest
 
+from pyrunc.image import notes
 from pyrunc.specs.errors import Invalid
 from tests.pyrunc.image.conftest import Rootfs
 from tests.pyrunc.image.tars import archive, file, folder, hardlink, header, symlink
+
+
+@pytest.fixture(params=[0, notes.KEPT], ids=["in a file", "in memory"], autouse=True)
+def kept(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever it is noted what the layer itself has put there."""
+    monkeypatch.setattr(notes, "KEPT", request.param)
+
 
 # -- whiteouts -------------------------------------------------------------------------------------------------------
 
@@ -26,6 +34,16 @@ def test_whiteouts_remove_what_is_below(rootfs: Rootfs) -> None:
     )
 
     assert rootfs.tree() == {"d", "d/b"}
+
+
+def test_whiteouts_where_nothing_is_below(rootfs: Rootfs) -> None:
+    """In the first layer, and in a folder that the layer itself has made, there is nothing to remove."""
+    layer = archive(folder(b"d"), file(b"d/b"), file(b".wh.e"), file(b"d/.wh.e"), file(b"d/.wh.b"), file(b".wh.d"))
+    rootfs.apply(layer)
+    assert rootfs.tree() == {"d", "d/b"}
+
+    rootfs.apply(archive(folder(b"e"), file(b"e/.wh.x"), file(b"e/.wh..wh..opq")))
+    assert rootfs.tree() == {"d", "d/b", "e"}
 
 
 def test_whiteouts_do_not_concern_their_own_layer(rootfs: Rootfs) -> None:
@@ -64,6 +82,22 @@ def test_opaque_folders_in_any_order(rootfs: Rootfs, position: int) -> None:
 
     assert rootfs.tree() == {"d", "d/new", "d/e", "d/e/new", "f"}
     assert rootfs.mode("d") == 0o750
+
+
+def test_what_stays_keeps_its_times(rootfs: Rootfs) -> None:
+    """Folders that lose what lower layers had in them have the times of their entries in the end."""
+    entries = [folder(b"d", mtime=1), folder(b"d/e", mtime=2), file(b"d/e/new"), file(b"d/.wh..wh..opq")]
+    rootfs.apply(LOWER, archive(*entries))
+
+    assert rootfs.tree() == {"d", "d/e", "d/e/new", "f"}
+    assert (rootfs.stat("d").st_mtime, rootfs.stat("d/e").st_mtime) == (1, 2)
+
+
+def test_folders_made_anew_without_privileges(rootfs: Rootfs) -> None:
+    """What a lower layer said of a folder's mode has gone with the folder."""
+    rootfs.apply(archive(folder(b"d", mode=0o511)), archive(file(b"d/new"), file(b".wh.d")), rootless=True)
+
+    assert rootfs.mode("d") == 0o755
 
 
 def test_an_opaque_root(rootfs: Rootfs) -> None:
