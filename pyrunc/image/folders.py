@@ -96,6 +96,16 @@ class Folders:
         self.reset(folder.fd)
         return folder
 
+    def undescribed(self) -> set[bytes]:
+        """The paths of `implied`, of folders that nothing has taken the place of."""
+        found = set()
+        for key, path in self.implied.by_value():
+            self.trim()
+            folder = self.find(path)
+            if folder is not None and folder.key == key:
+                found.add(path)
+        return found
+
     def enter(self, parent: Folder, name: bytes, path: bytes, new: bool) -> Folder:
         """The folder NAME in PARENT, which has just been made when NEW."""
         return self.adopt(path, os.open(name, FOLDER | os.O_NOFOLLOW, dir_fd=parent.fd), new)

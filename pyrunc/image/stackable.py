@@ -47,7 +47,7 @@ class LayerApplier(Applier):
             self.folders.trim()
             self._white_out(self.folders.make(above), name)
         gone = {above + b"/" + name if above else name for above, name in self.hidden}
-        found = {path for _, path in self.folders.implied.by_value()}
+        found = self.folders.undescribed()
         if not self.described:
             found.add(b"")
         self.implied = sorted(found - gone)

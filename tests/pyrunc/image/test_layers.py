@@ -35,9 +35,9 @@ STACKS = {
     "gone-twice": (archive(file(b"etc/.wh.a")), archive(file(b"etc/.wh.a"), file(b"etc/.wh.never"))),
     "gone-and-back": (archive(file(b".wh.data")), archive(folder(b"data"), file(b"data/z", b"z"))),
     "gone-in-one": (archive(file(b".wh.data"), folder(b"data", mode=0o700), file(b"data/z", b"z")),),
-    # A time to come, because removing what was below changes the folder's in the flat one.
-    "gone-late": (archive(folder(b"data", mode=0o700, mtime=2_000_000_000), file(b"data/z", b"z"), file(b".wh.data")),),
+    "gone-late": (archive(folder(b"data", mode=0o700, mtime=2_000_000), file(b"data/z", b"z"), file(b".wh.data")),),
     "own-stays": (archive(file(b"etc/a", b"A"), file(b"etc/.wh.a")),),
+    "file-over-implied": (archive(file(b"data/z", b"z"), file(b"data")),),
     "emptied": (archive(file(b"data/.wh..wh..opq"), file(b"data/z", b"z")),),
     "emptied-late": (archive(folder(b"data"), file(b"data/z", b"z"), file(b"data/.wh..wh..opq")),),
     "emptied-deep": (archive(file(b"etc/.wh..wh..opq")), archive(file(b"etc/deep/n", b"n"))),
