@@ -118,6 +118,7 @@ def unpack(
     platform: str = "",
     rootless: bool | None = None,
     layers: bool = False,
+    erofs: bool = False,
     store: str = "",
     access: Access | None = None,
     warn: Callable[[str], None] = silent,
@@ -125,39 +126,37 @@ def unpack(
     """Makes the folder BUNDLE, with `rootfs` and `config.json`, from the image SOURCE.
 
     ROOTLESS notes owners in an attribute and makes empty files of devices; by default it is true for who is not root,
-    who then gets real owners by way of the ids in /etc/subuid, if there are any. With LAYERS `rootfs` is a mount of
-    layers that are kept in the store and shared, which takes root.
+    who then gets real owners by way of the ids in /etc/subuid, if there are any. With LAYERS the bundle is a stack of
+    layers that are kept in the store and shared; on EROFS, which takes root, those not yet there as images of it.
     """
     found = _locate(source, store)
-    if layers:
+    if layers or erofs:
         from pyrunc.image.stacked import unpack as stack
-        from pyrunc.specs.errors import Invalid
 
-        if rootless:
-            raise Invalid("layers are mounted by root alone, and rootless is for everybody else")
-        stack(found, bundle, platform or None, f"{store}/layers" if store else None, warn, access)
+        stack(found, bundle, platform or None, store, warn, access, rootless, erofs)
         return
     from pyrunc.image.bundle import unpack as make_bundle
 
     make_bundle(found, bundle, platform or None, rootless, warn, access)
 
 
-def mount(bundle: str) -> None:
-    """Mounts the layers of BUNDLE again, as after the machine was off."""
+def mount(bundle: str, target: str = "") -> None:
+    """Shows the layers of BUNDLE, and what has been changed, read-only on the folder TARGET, its `rootfs` when it is
+    ""."""
     import os
 
     from pyrunc.image import stacked
 
-    stacked.mount(os.path.abspath(bundle))
+    stacked.mount(os.path.abspath(bundle), target or os.path.join(bundle, "rootfs"))
 
 
-def umount(bundle: str) -> None:
-    """Unmounts the layers of BUNDLE; what has been changed stays in it."""
+def umount(bundle: str, target: str = "") -> None:
+    """Takes what `mount` shows away."""
     import os
 
     from pyrunc.image import stacked
 
-    stacked.unmount(os.path.abspath(bundle))
+    stacked.unmount(target or os.path.join(bundle, "rootfs"))
 
 
 # -- the store --------------------------------------------------------------------------------------------------------
@@ -194,10 +193,13 @@ def remove(name: str, *, store: str = "", access: Access | None = None) -> None:
 
 
 def collect(*, store: str = "") -> tuple[int, int]:
-    """Removes what no name leads to (`pyrunc image gc`); how many files and bytes."""
+    """Removes what no name leads to (`pyrunc image gc`), then layers that are in no image and no bundle; how many files
+    and bytes."""
     from pyrunc.image.store import Store
+    from pyrunc.image.uses import collect_all
 
-    return Store(store).collect()
+    found = [Store(store).collect(), collect_all(store)]
+    return sum(count for count, _ in found), sum(size for _, size in found)
 
 
 def listing(*, store: str = "") -> list[dict[str, Any]]:
@@ -273,9 +275,9 @@ def diff(
 ) -> list[tuple[str, str]]:
     """(`A`dded, `M`odified or `D`eleted; path) of what is other in AFTER, an image or a bundle, than in the image
     BEFORE, by default the one that the bundle AFTER was unpacked from."""
-    from pyrunc.image.look import differences
+    from pyrunc.image.look import differences_as_caller
 
-    return differences(after, before, platform=platform, store=store, access=access, warn=warn)
+    return differences_as_caller(after, before, {"platform": platform, "store": store, "access": access}, warn)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -21,12 +21,20 @@ FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 class Beginning:
-    """`mapped`: its files belong to subordinate ids of a user. `rootless`: all belong to one user."""
+    """`mapped`: its files belong to subordinate ids of a user. `rootless`: all belong to one user. `stacked`: it is a
+    stack of layers, noted without `files`, because what has been changed is in a folder of its own."""
 
-    __slots__ = ("diff_ids", "files", "mapped", "platform", "rootless", "source")
+    __slots__ = ("diff_ids", "files", "mapped", "platform", "rootless", "source", "stacked")
 
     def __init__(
-        self, source: str, platform: str, diff_ids: list[str], files: Inventory, mapped: bool, rootless: bool
+        self,
+        source: str,
+        platform: str,
+        diff_ids: list[str],
+        files: Inventory,
+        mapped: bool,
+        rootless: bool,
+        stacked: bool,
     ) -> None:
         self.source = source
         self.platform = platform
@@ -34,9 +42,18 @@ class Beginning:
         self.files = files
         self.mapped = mapped
         self.rootless = rootless
+        self.stacked = stacked
 
 
-def write(bundle: str, source: str, platform: str, diff_ids: Iterable[str], warn: Warn, mapped: bool = False) -> None:
+def write(
+    bundle: str,
+    source: str,
+    platform: str,
+    diff_ids: Iterable[str],
+    warn: Warn,
+    mapped: bool = False,
+    stacked: bool = False,
+) -> None:
     """Notes how the folder BUNDLE is now, in which `rootfs` has just been unpacked from SOURCE."""
     document = {
         "version": VERSION,
@@ -44,6 +61,7 @@ def write(bundle: str, source: str, platform: str, diff_ids: Iterable[str], warn
         "platform": platform,
         "mapped": mapped,
         "rootless": os.geteuid() != 0,
+        "stacked": stacked,
         "diffIDs": list(diff_ids),
     }
     path = os.path.join(bundle, NAME)
@@ -52,8 +70,9 @@ def write(bundle: str, source: str, platform: str, diff_ids: Iterable[str], warn
         with open(path + ".new", "wb") as file:
             # The list of files last, because it may be long: it is never in memory as a whole.
             file.write(json.dumps(document, separators=(",", ":")).encode()[:-1])
-            before = b',"files":['
-            for rows in inventory.rows(root, warn, owners(bundle)):
+            file.write(b',"files":[')
+            before = b""
+            for rows in () if stacked else inventory.rows(root, warn, owners(bundle)):
                 file.write(before + rows)
                 before = b","
             file.write(b"]}")
@@ -79,8 +98,8 @@ def read(bundle: str) -> Beginning | None:
     source, platform, ids = (document.get(key) for key in ("source", "platform", "diffIDs"))
     if not (isinstance(source, str) and isinstance(platform, str) and isinstance(ids, list)):
         raise Invalid(f"{path} is damaged")
-    mapped, rootless = (document.get(key) is True for key in ("mapped", "rootless"))
-    return Beginning(source, platform, ids, inventory.load(document.get("files")), mapped, rootless)
+    mapped, rootless, stacked = (document.get(key) is True for key in ("mapped", "rootless", "stacked"))
+    return Beginning(source, platform, ids, inventory.load(document.get("files")), mapped, rootless, stacked)
 
 
 def refuse_foreign(bundle: str, beginning: Beginning | None) -> None:

@@ -14,7 +14,7 @@ from pyrunc.image.access import Access
 from pyrunc.image.changes import Changes
 from pyrunc.image.draft import Draft, open_draft
 from pyrunc.image.inventory import Warn
-from pyrunc.image.repack import compare_bundle, unpacked
+from pyrunc.image.repack import changed, compare_bundle, unpacked
 from pyrunc.specs.errors import Invalid
 
 
@@ -47,14 +47,26 @@ def differences(
         platform = platform or (beginning.platform if beginning else "")
         base = stack.enter_context(closing(open_draft(source, platform, store=store, access=access)))
         if bundle:
-            root = beginnings.open_rootfs(after)
-            stack.callback(os.close, root)
-            changes = compare_bundle(root, inventory.take(root, warn, beginnings.owners(after)), beginning, base)
+            _, _, changes = stack.enter_context(changed(after, beginning, base, (), warn))
         else:
             other = stack.enter_context(closing(open_draft(after, platform, store=store, access=access)))
             new = stack.enter_context(unpacked(other))
             changes = compare_bundle(new, inventory.take(new, warn), None, base)
     return listed(changes)
+
+
+def differences_as_caller(after: str, before: str, options: dict[str, Any], warn: Warn) -> list[tuple[str, str]]:
+    """The same with these OPTIONS, in a user namespace where the bundle AFTER takes that."""
+    if os.geteuid() != 0 and os.path.isdir(os.path.join(after, "rootfs")):
+        from pyrunc.image import mapped
+        from pyrunc.image.store import default_folder
+
+        maps = mapped.ids_of(beginnings.read(after))
+        if maps:
+            # Said here, because in there the caller is root.
+            options = {**options, "store": options["store"] or default_folder()}
+            return mapped.differences({"after": after, "before": before, **options}, maps, warn)
+    return differences(after, before, **options, warn=warn)
 
 
 def listed(changes: Changes) -> list[tuple[str, str]]:

@@ -1,5 +1,5 @@
-"""Unpacking and repacking by a user with subordinate ids but not root: a child in a user namespace, where the owners an
-image asks for are real.
+"""Unpacking and repacking by a user who is not root: a child in a user namespace, where the owners an image asks for
+are real as far as there are subordinate ids, and where layers can be stacked.
 
 The caller is root in there, /etc/subuid and /etc/subgid give the other ids, newuidmap(1) and newgidmap(1) write the
 maps. Both sides speak in lines of JSON: `ready`, then the job, then warnings and how it ended. Must never touch the
@@ -12,12 +12,17 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any, TextIO
 
 from pyrunc.image.access import Access
 from pyrunc.image.making import Said
 from pyrunc.specs.errors import Failure, Invalid, PyruncError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyrunc.image.beginnings import Beginning
 
 Map = list[tuple[int, int, int]]  # id in the container, id here, how many
 
@@ -37,6 +42,31 @@ def own_maps() -> tuple[Map, Map] | None:
     if not uids or not gids:
         return None
     return stacked(os.geteuid(), uids), stacked(os.getegid(), gids)
+
+
+def own_id() -> tuple[Map, Map]:
+    """The namespace that everybody may have."""
+    return [(0, os.geteuid(), 1)], [(0, os.getegid(), 1)]
+
+
+def all_ids() -> tuple[Map, Map]:
+    """All that this user may have; of root of a user namespace those of that, as they are."""
+    if os.geteuid() != 0:
+        return own_maps() or own_id()
+    uids, gids = ([(first, first, count) for first, count in _own_ranges(name)] for name in ("uid_map", "gid_map"))
+    return uids, gids
+
+
+def _own_ranges(name: str) -> list[tuple[int, int]]:
+    with open(f"/proc/self/{name}", encoding="ascii") as file:
+        return [(int(first), int(count)) for first, _, count in (line.split() for line in file)]
+
+
+def ids_of(beginning: Beginning | None) -> tuple[Map, Map] | None:
+    """Those in which a bundle's owners are what they are in its container; None where there are none but the own."""
+    if not beginning or not beginning.mapped:
+        return None
+    return all_ids() if beginning.stacked else own_maps()
 
 
 def subordinate(path: str) -> list[tuple[int, int]]:
@@ -75,7 +105,7 @@ def unpack(
 ) -> None:
     """As `bundle.unpack`, by the child. Raises what the child raised."""
     job = {"source": source, "bundle": bundle, "platform": platform, "maps": maps}
-    call({**job, "access": members(access)}, maps, warn)
+    call({"unpack": {**job, "access": members(access)}}, maps, warn)
 
 
 def repack(options: dict[str, Any], maps: tuple[Map, Map], warn: Callable[[str], None]) -> str:
@@ -83,6 +113,23 @@ def repack(options: dict[str, Any], maps: tuple[Map, Map], warn: Callable[[str],
     job = {**options, "access": members(options["access"]), "said": members(options["said"])}
     digest: str = call({"repack": job}, maps, warn)["done"]
     return digest
+
+
+def stack(options: dict[str, Any], maps: tuple[Map, Map], warn: Callable[[str], None], access: Access | None) -> None:
+    """As `stacked.make` with these arguments, by the child."""
+    call({"stack": {**options, "maps": maps, "access": members(access)}}, maps, warn)
+
+
+def collect(folder: str, store: str, maps: tuple[Map, Map]) -> tuple[int, int]:
+    """As `uses.collect`, by the child."""
+    count, size = call({"collect": {"folder": folder, "store": store}}, maps, lambda message: None)["done"]
+    return count, size
+
+
+def differences(options: dict[str, Any], maps: tuple[Map, Map], warn: Callable[[str], None]) -> list[tuple[str, str]]:
+    """As `look.differences` with these arguments, by the child."""
+    rows = call({"differences": {**options, "access": members(options["access"])}}, maps, warn)["done"]
+    return [(kind, path) for kind, path in rows]
 
 
 def members(value: Access | Said | None) -> dict[str, Any]:
@@ -113,7 +160,9 @@ def write_maps(pid: int, maps: tuple[Map, Map]) -> None:
     from pyrunc.sandbox import idmap
 
     uids, gids = ("\n".join(" ".join(map(str, row)) for row in rows) for rows in maps)
-    idmap.write_maps(pid, False, uids, gids)
+    # Who may not map groups has to give up setgroups(2) first; in there nobody would use it.
+    alone = os.geteuid() != 0 and len(maps[1]) == 1
+    idmap.write_maps(pid, alone, uids, gids)
 
 
 def child_command(control: int) -> list[str]:
@@ -148,8 +197,6 @@ def child(control: int) -> None:
 def work(lines: TextIO) -> None:
     import json
 
-    from pyrunc.image.bundle import make
-
     enter_user_namespace()
     say(lines, ready=True)
     line = lines.readline()
@@ -160,18 +207,51 @@ def work(lines: TextIO) -> None:
     os.setresuid(0, 0, 0)
     settle()
 
+    said = threading.Lock()
+
     def warn(text: str) -> None:
-        say(lines, warning=text)
+        with said:  # layers are unpacked by several threads
+            say(lines, warning=text)
 
-    if "repack" in job:
-        from pyrunc.image.repack import repack
+    ((kind, options),) = job.items()
+    if "access" in options:
+        options["access"] = Access(**options["access"], warn=warn)
+    say(lines, done=JOBS[kind](options, warn))
 
-        options = job["repack"]
-        options |= {"access": Access(**options["access"], warn=warn), "said": Said(**options["said"])}
-        say(lines, done=repack(**options, warn=warn)[0].digest)
-    else:
-        make(job["source"], job["bundle"], job["platform"], True, warn, job["maps"], Access(**job["access"], warn=warn))
-        say(lines, done=True)
+
+def _unpack(options: dict[str, Any], warn: Callable[[str], None]) -> None:
+    from pyrunc.image.bundle import make
+
+    make(**options, rootless=True, warn=warn)
+
+
+def _stack(options: dict[str, Any], warn: Callable[[str], None]) -> None:
+    from pyrunc.image.stacked import make
+
+    make(**options, warn=warn)
+
+
+def _repack(options: dict[str, Any], warn: Callable[[str], None]) -> str:
+    from pyrunc.image.repack import repack
+
+    return repack(**options | {"said": Said(**options["said"])}, warn=warn)[0].digest
+
+
+def _differences(options: dict[str, Any], warn: Callable[[str], None]) -> list[tuple[str, str]]:
+    from pyrunc.image.look import differences
+
+    return differences(**options, warn=warn)
+
+
+def _collect(options: dict[str, str], warn: Callable[[str], None]) -> tuple[int, int]:
+    from pyrunc.image.uses import collect
+
+    return collect(**options)
+
+
+JOBS: dict[str, Callable[[Any, Callable[[str], None]], object]] = {
+    "unpack": _unpack, "stack": _stack, "repack": _repack, "differences": _differences, "collect": _collect,
+}  # fmt: skip
 
 
 def settle() -> None:

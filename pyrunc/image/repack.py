@@ -62,21 +62,17 @@ def repack(
         raise Invalid(f"{bundle} has no {beginnings.NAME}: it was unpacked with --layers or by another tool", hint=hint)
     beginnings.refuse_foreign(bundle, beginning)
     draft = open_draft(source, platform or (beginning.platform if beginning else ""), store=store, access=access)
-    root = beginnings.open_rootfs(bundle)
-    try:
+    with closing(draft):
         volumes = (draft.config.get("config") or {}).get("Volumes") or {} if mask_volumes else {}
         hidden = tuple(os.fsencode(path.strip("/")) for path in (*masks, *volumes) if path.strip("/"))
-        new = inventory.take(root, warn, beginnings.owners(bundle))
-        changes = compare_bundle(root, new, beginning, draft, hidden)
-        if changes:
-            draft.add_layer(layer(root, new, changes, epoch()), compress)
-            note(draft, said, "pyrunc image repack", layer=True)
-        descriptor = draft.save(target, store=store, access=access)
-    finally:
-        os.close(root)
-        draft.close()
+        with changed(bundle, beginning, draft, hidden, warn) as (root, new, changes):
+            if changes:
+                draft.add_layer(layer(root, new, changes, epoch()), compress)
+                note(draft, said, "pyrunc image repack", layer=True)
+            descriptor = draft.save(target, store=store, access=access)
     if refresh:
-        beginnings.write(bundle, target, platform, draft.diff_ids, warn, bool(beginning and beginning.mapped))
+        mapped, stacked = (beginning.mapped, beginning.stacked) if beginning else (False, False)
+        beginnings.write(bundle, target, platform, draft.diff_ids, warn, mapped, stacked)
     return descriptor, changes
 
 
@@ -87,12 +83,31 @@ def repack_as_caller(bundle: str, target: str, options: dict[str, Any], warn: Wa
         from pyrunc.image.store import default_folder
 
         beginning = beginnings.read(bundle)
-        maps = mapped.own_maps() if beginning and beginning.mapped else None
+        maps = mapped.ids_of(beginning)
         if maps:
             # Said here, because in there the caller is root.
             options = {**options, "store": options["store"] or default_folder()}
             return mapped.repack({"bundle": bundle, "target": target, **options}, maps, warn)
     return repack(bundle, target, **options, warn=warn)[0].digest
+
+
+@contextmanager
+def changed(
+    bundle: str, beginning: Beginning | None, draft: Draft, masks: tuple[bytes, ...], warn: Warn
+) -> Iterator[tuple[int, Inventory, Changes]]:
+    """What is other in BUNDLE than in the image DRAFT: a folder (an fd) that has it, its inventory, the changes."""
+    if beginning and beginning.stacked:
+        from pyrunc.image import upper
+
+        with upper.changed(bundle, draft, masks, warn) as found:
+            yield found
+        return
+    root = beginnings.open_rootfs(bundle)
+    try:
+        new = inventory.take(root, warn, beginnings.owners(bundle))
+        yield root, new, compare_bundle(root, new, beginning, draft, masks)
+    finally:
+        os.close(root)
 
 
 def compare_bundle(

@@ -17,7 +17,8 @@ from pyrunc.image.tarread import Entry
 from pyrunc.sandbox import files
 from pyrunc.specs.errors import Invalid
 
-OPAQUE = b"trusted.overlay.opaque"
+# That of users is for user namespaces (userxattr). No image can have either (attributes.skipped).
+OPAQUE, OPAQUE_OF_USERS = b"trusted.overlay.opaque", b"user.overlay.opaque"
 LOOK = os.O_PATH | os.O_NOFOLLOW
 FOLDER = os.O_RDONLY | os.O_DIRECTORY
 FLAT = "unpack it without --layers"
@@ -26,8 +27,9 @@ FLAT = "unpack it without --layers"
 class LayerApplier(Applier):
     """Puts one layer on the empty folder ROOT. `implied`: the folders in it that it does not describe itself."""
 
-    def __init__(self, root: int, warn: Warn) -> None:
-        super().__init__(root, False, warn)
+    def __init__(self, root: int, rootless: bool, warn: Warn) -> None:
+        super().__init__(root, rootless, warn)
+        self.opaque = OPAQUE_OF_USERS if rootless else OPAQUE
         self.hidden: set[tuple[bytes, bytes]] = set()
         self.emptied: set[bytes] = set()
         self.implied: list[bytes] = []
@@ -42,10 +44,10 @@ class LayerApplier(Applier):
     def _settle(self) -> None:
         # Last, because a whiteout does not concern what its own layer has, in whatever order they come.
         for path in sorted(self.emptied):
-            os.setxattr(self.folders.make(path).fd, OPAQUE, b"y")
+            os.setxattr(self.folders.make(path).fd, self.opaque, b"y")
         for above, name in sorted(self.hidden):
             self.folders.trim()
-            self._white_out(self.folders.make(above), name)
+            white_out(self.folders.make(above).fd, name, self.opaque)
         gone = {above + b"/" + name if above else name for above, name in self.hidden}
         found = self.folders.undescribed()
         if not self.described:
@@ -56,21 +58,35 @@ class LayerApplier(Applier):
         super()._describe_folder(folder, entry, path, new)
         self.described = self.described or not path
 
-    def _white_out(self, folder: Folder, name: bytes) -> None:
-        try:
-            os.mknod(name, stat.S_IFCHR, 0, dir_fd=folder.fd)
-        except FileExistsError:
-            if stat.S_ISDIR(os.stat(name, dir_fd=folder.fd, follow_symlinks=False).st_mode):
-                fd = os.open(name, FOLDER | os.O_NOFOLLOW, dir_fd=folder.fd)
-                try:
-                    os.setxattr(fd, OPAQUE, b"y")
-                finally:
-                    os.close(fd)
-
     def _make_special(self, folder: Folder, name: bytes, entry: Entry) -> int:
         if entry.type == tarread.CHAR and entry.major == entry.minor == 0:
             raise Invalid("is a device that overlayfs takes for a whiteout", hint=FLAT)
         return super()._make_special(folder, name, entry)
+
+
+def white_out(folder: int, name: bytes, opaque: bytes) -> None:
+    """What lower layers have at NAME in FOLDER is hidden; what is there is not."""
+    try:
+        os.mknod(name, stat.S_IFCHR, 0, dir_fd=folder)
+        os.utime(name, (0, 0), dir_fd=folder, follow_symlinks=False)
+    except FileExistsError:
+        if stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+            fd = os.open(name, FOLDER | os.O_NOFOLLOW, dir_fd=folder)
+            try:
+                os.setxattr(fd, opaque, b"y")
+            finally:
+                os.close(fd)
+
+
+def complete(own: int, implied: list[bytes], lowers: list[int]) -> None:
+    """The layer OWN gets what depends on the LOWERS (the upper ones first): how folders are that it has without
+    describing them, and, because overlayfs does not look for the attribute there, what its emptied root hides."""
+    for opaque in (OPAQUE, OPAQUE_OF_USERS):
+        if os.fsdecode(opaque) in os.listxattr(own):
+            for name in {os.fsencode(name) for lower in lowers for name in os.listdir(lower)}:
+                white_out(own, name, opaque)
+    for path in implied:
+        inherit(own, path, lowers)
 
 
 def inherit(own: int, path: bytes, lowers: list[int]) -> None:
@@ -110,6 +126,11 @@ def _lookup(lowers: list[int], path: bytes) -> int:
     return -1
 
 
+def is_opaque(folder: int) -> bool:
+    """Whether FOLDER hides what layers below have in it."""
+    return any(os.fsencode(name) in (OPAQUE, OPAQUE_OF_USERS) for name in os.listxattr(folder))
+
+
 def _hidden(layer: int, path: bytes) -> bool:
     """Whether LAYER hides all below it at PATH by one of the folders above that."""
     above = path
@@ -119,7 +140,7 @@ def _hidden(layer: int, path: bytes) -> bool:
         if stat.S_ISDIR(mode):
             fd = files.open_nolinks(layer, above or b".", FOLDER)
             try:
-                if os.fsdecode(OPAQUE) in os.listxattr(fd):
+                if is_opaque(fd):
                     return True
             finally:
                 os.close(fd)

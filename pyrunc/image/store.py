@@ -246,26 +246,33 @@ def _entries(path: str) -> tuple[Descriptor, ...]:
 
 def reachable(path: str) -> set[str]:
     """The digests of all that index.json leads to."""
-    files, found = Folder(path), set[str]()
+    return {descriptor.digest for descriptor, _ in _walk(path)}
 
-    def walk(descriptor: Descriptor, depth: int) -> None:
-        if descriptor.digest in found:
-            return
+
+def manifests(path: str) -> list[Manifest]:
+    """Those of all images that index.json leads to."""
+    return [value for _, value in _walk(path) if isinstance(value, Manifest)]
+
+
+def _walk(path: str) -> Iterator[tuple[Descriptor, Index | Manifest | None]]:
+    """All that index.json leads to, once each, with what it says where it is an index or a manifest that is there."""
+    files, seen = Folder(path), set[str]()
+    left = [(entry, 0) for entry in _entries(path)]
+    while left:
+        descriptor, depth = left.pop()
+        if descriptor.digest in seen:
+            continue
         if depth > LIMIT_DEPTH:
             raise Invalid(f"image indexes are nested more than {LIMIT_DEPTH} deep")
-        found.add(descriptor.digest)
-        if descriptor.media_type not in INDEX_TYPES + MANIFEST_TYPES:
-            return
-        try:
-            data = content(files, descriptor)
-        except FileNotFoundError:
-            return  # a layout may name what it does not have
-        for part in parts(decode_either(data, descriptor.media_type)):
-            walk(part, depth + 1)
-
-    for entry in _entries(path):
-        walk(entry, 0)
-    return found
+        seen.add(descriptor.digest)
+        value = None
+        if descriptor.media_type in INDEX_TYPES + MANIFEST_TYPES:
+            try:
+                value = decode_either(content(files, descriptor), descriptor.media_type)
+            except FileNotFoundError:
+                pass  # a layout may name what it does not have
+        yield descriptor, value
+        left += [(part, depth + 1) for part in (parts(value) if value else ())]
 
 
 def parts(value: Index | Manifest) -> tuple[Descriptor, ...]:

@@ -50,7 +50,6 @@ def sweep(folder: str, prefix: str) -> None:
     """Removes what crashes have left in FOLDER."""
     for path in leftovers(folder, prefix):
         try:
-            _free(os.path.join(path, "rootfs"))
             discard(path)
         except OSError:
             continue  # the ids that its files belong to are there only in a user namespace
@@ -76,14 +75,6 @@ def leftovers(folder: str, prefix: str) -> Iterator[str]:
             continue
         finally:
             os.close(fd)
-
-
-def _free(rootfs: str) -> None:
-    """Takes away what was mounted to be looked at."""
-    if os.path.ismount(rootfs):
-        from pyrunc.image.layers import unmount
-
-        unmount(rootfs)
 
 
 def discard(path: str) -> None:

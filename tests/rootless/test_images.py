@@ -42,9 +42,9 @@ def layer(program: Path) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def image(folder: Path, users: dict[str, User], busybox: Path) -> Path:
+def image(request: pytest.FixtureRequest, folder: Path, users: dict[str, User], busybox: Path) -> Path:
     """A layout with `root`, whose process is root, and `web`, whose process is a user with groups."""
-    layout = Layout(folder / "layout")
+    layout = Layout(folder / request.module.__name__)
     data = layer(busybox)
     layout.image(data, name="root", config=config_of(data, config={"Cmd": ["sh", "-c", "id -u"]}))
     layout.image(data, name="web", config=config_of(data, config={"User": "web", "Cmd": ["id"]}))

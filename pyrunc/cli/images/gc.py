@@ -13,10 +13,13 @@ if TYPE_CHECKING:
 
 COMMAND = Command(
     "image gc",
-    "remove what no name of the store leads to",
+    "remove what no name of the store leads to, and layers that nothing uses",
     maximum=0,
     flags=(STORE, JSON),
-    details="\nWaits for whoever is adding an image, because nothing of that one has a name yet.\n",
+    details="""
+Layers of "pyrunc image unpack --layers" stay while an image of the store has them, or a bundle that is there. Waits for
+whoever is adding an image or unpacking one, because nothing of that one has a name yet.
+""",
 )
 
 

@@ -1,4 +1,4 @@
-"""`pyrunc image mount`: mount the layers of a bundle again."""
+"""`pyrunc image mount`: show the layers of a bundle without a container."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ if TYPE_CHECKING:
 
 COMMAND = Command(
     "image mount",
-    "mount the layers of a bundle again",
-    "<bundle>",
+    "show the root file system of a stacked bundle, read-only",
+    "<bundle> [<folder>]",
     minimum=1,
-    maximum=1,
+    maximum=2,
     details="""
-For bundles of "pyrunc image unpack --layers" after the machine has been off, or after "pyrunc image umount".
+For bundles of "pyrunc image unpack --layers", to look at files and to copy some, also while the container runs; on the
+bundle's rootfs when no folder is named. Containers do not need it.
 """,
 )
 
@@ -24,5 +25,5 @@ For bundles of "pyrunc image unpack --layers" after the machine has been off, or
 def run(context: Context, given: Given) -> int:
     from pyrunc import images
 
-    images.mount(given.arguments[0])
+    images.mount(*given.arguments)
     return 0

@@ -1,4 +1,4 @@
-"""`pyrunc image umount`: unmount the layers of a bundle."""
+"""`pyrunc image umount`: take away what `mount` shows."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 COMMAND = Command(
     "image umount",
-    "unmount the layers of a bundle",
-    "<bundle>",
+    "take away what \"image mount\" shows",
+    "<bundle> [<folder>]",
     minimum=1,
-    maximum=1,
+    maximum=2,
     details="""
-What the container has changed stays in the bundle. Afterwards it can be removed like any folder.
+From the folder, or from the bundle's rootfs when none is named.
 """,
 )
 
@@ -24,5 +24,5 @@ What the container has changed stays in the bundle. Afterwards it can be removed
 def run(context: Context, given: Given) -> int:
     from pyrunc import images
 
-    images.umount(given.arguments[0])
+    images.umount(*given.arguments)
     return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pyrunc.cli.images.shared import ACCESS, PLATFORM, STORE, access, warn
-from pyrunc.cli.options import SWITCH, Command, UsageError
+from pyrunc.cli.options import SWITCH, Command
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +18,8 @@ COMMAND = Command(
     maximum=2,
     flags=(
         PLATFORM,
-        ("layers", SWITCH, "keep each layer once, in the store, and mount them on the bundle's rootfs"),
+        ("layers", SWITCH, "keep each layer once, in the store; the container's root file system is a stack of them"),
+        ("erofs", SWITCH, "the same with layers as EROFS images (root, mkfs.erofs, Linux 6.12)"),
         STORE,
         ("rootless", SWITCH, "make do with the own id: owners are noted, devices become empty files"),
         *ACCESS,
@@ -39,9 +40,10 @@ Who is not root but has ids in /etc/subuid and /etc/subgid gets files of these i
 "unshare --map-auto --map-root-user rm -r BUNDLE" removes them. Without such ids, and with --rootless, all files are the
 caller's own, and owners are noted in their attribute user.rootlesscontainers.
 
-With --layers the bundle's rootfs is a mount (overlayfs) of layers that all images share; only root can do that. It is
-gone when the machine is switched off: "pyrunc image mount BUNDLE" makes it again. "pyrunc image umount BUNDLE" before
-the bundle is removed.
+With --layers they are shared by all images that have them. The bundle says which ones to stack, and its container does
+(overlayfs; users need Linux 5.11): what it changes is in the folder "upper", so no two containers may run in one such
+bundle at a time. "pyrunc image mount" shows it without a container. With --erofs layers that are not in the store yet
+become one file each. "pyrunc image gc" removes layers that are in no image of the store and in no bundle.
 """,
 )
 
@@ -49,13 +51,12 @@ the bundle is removed.
 def run(context: Context, given: Given) -> int:
     from pyrunc import images
 
-    if given.switch("layers") and given.switch("rootless"):
-        raise UsageError("--layers and --rootless exclude each other", "Incorrect Usage.")
     images.unpack(
         *given.arguments,
         platform=given.text("platform"),
         rootless=given.switch("rootless") if given.has("rootless") else None,
         layers=given.switch("layers"),
+        erofs=given.switch("erofs"),
         store=given.text("store"),
         access=access(given),
         warn=warn,

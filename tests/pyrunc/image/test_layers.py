@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
 import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from pyrunc.image import layers, stacked, unpack
+from pyrunc import images
+from pyrunc.image import layers, overlay, stacked, unpack
 from pyrunc.specs.errors import Failure, Invalid, PyruncError
 from tests.pyrunc.image.images import Layout
 from tests.pyrunc.image.tars import archive, file, folder, hardlink, header, pax, symlink
@@ -41,6 +45,9 @@ STACKS = {
     "emptied": (archive(file(b"data/.wh..wh..opq"), file(b"data/z", b"z")),),
     "emptied-late": (archive(folder(b"data"), file(b"data/z", b"z"), file(b"data/.wh..wh..opq")),),
     "emptied-deep": (archive(file(b"etc/.wh..wh..opq")), archive(file(b"etc/deep/n", b"n"))),
+    "root-emptied": (archive(file(b".wh..wh..opq"), file(b"alone", b"x"), folder(b"data"), file(b"etc/n", b"n")),),
+    "root-emptied-below": (archive(file(b".wh..wh..opq")), archive(file(b"data/z", b"z"))),
+    "root-emptied-twice": (archive(file(b".wh..wh..opq"), file(b"n")), archive(file(b".wh..wh..opq"), file(b"m"))),
     "implied-deep": (archive(file(b"etc/deep/er/n", b"n")), archive(file(b"etc/deep/er/m", b"m"))),
     "file-to-folder": (archive(folder(b"file", mode=0o700), file(b"file/x", b"x")),),
     "folder-to-file": (archive(file(b"data", b"now a file")),),
@@ -54,6 +61,7 @@ REFUSED = {
     "link-to-a-lower-file": (archive(hardlink(b"h", b"etc/a")), "not there"),
     "false-whiteout": (archive(header(b"etc/a", b"3")), "takes for a whiteout"),
 }
+TOP = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -65,9 +73,7 @@ def place(layout: Layout, tmp_path: Path) -> Iterator[Path]:
     top.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "layers", top], check=True)
     yield top
-    for name in ("box", "other"):
-        subprocess.run(["umount", top / name / "rootfs"], capture_output=True)
-    subprocess.run(["umount", top], check=True)
+    subprocess.run(["umount", top], check=True)  # which fails if anything is left on it
 
 
 def described(root: Path) -> dict[str, tuple[object, ...]]:
@@ -83,10 +89,35 @@ def described(root: Path) -> dict[str, tuple[object, ...]]:
     return found
 
 
-def stack(layout: Layout, place: Path, *upper: bytes, name: str = "box") -> Path:
+def stack(layout: Layout, place: Path, *upper: bytes, name: str = "box", erofs: bool = False) -> Path:
     layout.image(BASE, *upper, name=name)
-    stacked.unpack(f"oci:{layout.write()}:{name}", str(place / name), None, str(place / "layers"), lambda message: None)
+    images.unpack(f"oci:{layout.write()}:{name}", str(place / name), layers=True, erofs=erofs, store=str(place))
     return place / name
+
+
+@contextmanager
+def shown(box: Path) -> Iterator[Path]:
+    """The root file system, read-only."""
+    images.mount(str(box))
+    try:
+        yield box / "rootfs"
+    finally:
+        images.umount(str(box))
+
+
+@contextmanager
+def at_work(box: Path) -> Iterator[Path]:
+    """The root file system as a container of the bundle has it."""
+    found = stacked.Stack(str(box))
+    root = overlay.stack(found.layers, found.upper, found.work, found.options)
+    try:
+        overlay.attach(root, str(box / "rootfs"))
+    finally:
+        os.close(root)
+    try:
+        yield box / "rootfs"
+    finally:
+        overlay.unmount(str(box / "rootfs"))
 
 
 @pytest.mark.parametrize("case", STACKS)
@@ -95,8 +126,13 @@ def test_a_stack_shows_what_one_root_file_system_has(layout: Layout, place: Path
     box = stack(layout, place, *STACKS[case])
     unpack(f"oci:{layout.path}:box", str(place / "flat"))
 
-    assert described(box / "rootfs") == described(place / "flat" / "rootfs")
-    ours, theirs = ((place / name / "config.json").read_text() for name in ("box", "flat"))
+    flat = described(place / "flat" / "rootfs")
+    with shown(box) as root:
+        assert described(root) == flat
+    with at_work(box) as root:
+        assert described(root) == flat
+    ours, theirs = (json.loads((place / name / "config.json").read_text()) for name in ("box", "flat"))
+    assert ours["mounts"].pop(0)["destination"] == "/"
     assert ours == theirs
 
 
@@ -106,56 +142,57 @@ def test_what_cannot_be_stacked_is_refused(layout: Layout, place: Path, case: st
     with pytest.raises(Invalid, match=REFUSED[case][1]):
         stack(layout, place, REFUSED[case][0])
     assert {path.name for path in place.iterdir()} == {"layers"}
-    assert {path.name for path in (place / "layers").iterdir()} <= {"sha256"}
+    assert {path.name for path in (place / "layers").iterdir()} <= {"bundles", "sha256"}
 
 
 def test_layers_are_shared(layout: Layout, place: Path) -> None:
     """A layer that is there is not unpacked again; what one container changes is its own."""
     box = stack(layout, place, STACKS["more"][0])
     kept = {path: path.stat().st_ino for path in (place / "layers/sha256").iterdir()}
-    (box / "rootfs/etc/b").write_text("changed")
+    with at_work(box) as root:
+        (root / "etc/b").write_text("changed")
     other = stack(layout, place, STACKS["more"][0], STACKS["over"][0], name="other")
 
     assert len(kept) == 2
     assert kept.items() <= {path: path.stat().st_ino for path in (place / "layers/sha256").iterdir()}.items()
-    assert (other / "rootfs/etc/b").read_text() == "b"
+    with shown(other) as root:
+        assert (root / "etc/b").read_text() == "b"
+    with shown(box) as root:
+        assert (root / "etc/b").read_text() == "changed"
 
 
 def test_mount_and_umount(layout: Layout, place: Path) -> None:
-    """What was changed is there again; twice is an error."""
+    """On any folder, read-only; what is not mounted is not unmounted."""
     box = stack(layout, place)
-    (box / "rootfs/etc/b").write_text("changed")
-    stacked.unmount(str(box))
-    assert list((box / "rootfs").iterdir()) == []
+    (place / "elsewhere").mkdir()
+    images.mount(str(box), str(place / "elsewhere"))
+    try:
+        assert (place / "elsewhere/etc/a").read_text() == "a"
+        with pytest.raises(OSError, match="Read-only"):
+            (place / "elsewhere/new").touch()
+    finally:
+        images.umount(str(box), str(place / "elsewhere"))
     with pytest.raises(Failure, match="nothing is mounted"):
-        stacked.unmount(str(box))
-    stacked.mount(str(box))
-
-    assert (box / "rootfs/etc/b").read_text() == "changed"
-    with pytest.raises(Failure, match="something is mounted"):
-        stacked.mount(str(box))
+        images.umount(str(box))
 
 
 def test_a_lost_layer_is_named(layout: Layout, place: Path) -> None:
-    """Rather than a mount of the rest."""
+    """Rather than a stack of the rest."""
     box = stack(layout, place)
-    stacked.unmount(str(box))
     (place / "layers/sha256").rename(place / "layers/elsewhere")
-    with pytest.raises(Failure, match="is not there any more"):
-        stacked.mount(str(box))
+    with pytest.raises(Failure, match="is gone"):
+        images.mount(str(box))
 
 
 def test_what_a_crash_left_is_removed(layout: Layout, place: Path) -> None:
     """And what somebody is at work on is not."""
     (place / "layers/.new-crashed/diff/etc").mkdir(parents=True)
     (place / "layers/.new-working/diff").mkdir(parents=True)
-    with layers.opened([str(place / "layers/.new-working")]) as (fd,):
-        import fcntl
-
+    with overlay.opened([str(place / "layers/.new-working")]) as (fd,):
         fcntl.flock(fd, fcntl.LOCK_EX)
         stack(layout, place)
 
-    assert {path.name for path in (place / "layers").iterdir()} == {".new-working", "sha256"}
+    assert {path.name for path in (place / "layers").iterdir()} == {".new-working", "bundles", "sha256"}
 
 
 def test_a_broken_layer_leaves_nothing(layout: Layout, place: Path) -> None:
@@ -166,25 +203,106 @@ def test_a_broken_layer_leaves_nothing(layout: Layout, place: Path) -> None:
     assert list((place / "layers").iterdir()) == []
 
 
+def test_forged_marks_are_dropped(layout: Layout, place: Path) -> None:
+    """An image cannot say by attributes what overlayfs is to hide, to take from elsewhere, or to believe."""
+    forged = b"".join(
+        pax((b"SCHILY.xattr." + prefix + b".overlay." + name, value)) + folder(b"etc")
+        for prefix in (b"trusted", b"user")
+        for name, value in ((b"opaque", b"y"), (b"redirect", b"/data"), (b"whiteouts", b"y"))
+    )
+    metacopy = pax((b"SCHILY.xattr.trusted.overlay.metacopy", b""), (b"SCHILY.xattr.trusted.overlay.redirect", b"/x"))
+    whiteout = pax((b"SCHILY.xattr.trusted.overlay.whiteout", b"")) + file(b"etc/b", b"mine")
+    box = stack(layout, place, archive(forged, metacopy + file(b"etc/a", b"mine"), whiteout))
+
+    with at_work(box) as root:
+        assert sorted(os.listdir(root / "etc")) == ["a", "b", "deep"]
+        assert ((root / "etc/a").read_text(), (root / "etc/b").read_text()) == ("mine", "mine")
+    for path in (place / "layers/sha256").rglob("etc"):
+        assert not any("overlay" in name for name in os.listxattr(path))
+
+
+# -- garbage ----------------------------------------------------------------------------------------------------------
+
+
+def test_layers_that_bundles_use_stay(layout: Layout, place: Path) -> None:
+    """Also when the bundle is moved; when all are gone so are the layers."""
+    box = stack(layout, place, STACKS["more"][0])
+    other = stack(layout, place, name="other")
+    assert images.collect(store=str(place)) == (0, 0)
+    moved = box.rename(place / "moved")
+    assert images.collect(store=str(place)) == (0, 0)
+
+    with shown(moved) as root:
+        assert (root / "new/d").read_text() == "d"
+    subprocess.run(["rm", "-r", moved], check=True)
+    files, freed = images.collect(store=str(place))
+    assert (files, freed) == (2, 2)  # etc/c and new/d
+    with shown(other) as root:
+        assert (root / "etc/a").read_text() == "a"
+    subprocess.run(["rm", "-r", other], check=True)
+    assert images.collect(store=str(place))[0] > 0
+    assert list((place / "layers/sha256").iterdir()) == list((place / "layers/bundles").iterdir()) == []
+
+
+def test_layers_that_images_have_stay(layout: Layout, place: Path) -> None:
+    """As long as a name of the store leads to them."""
+    layout.image(BASE, name="box")
+    images.copy(f"oci:{layout.write()}:box", "example.org/box:1", store=str(place))
+    box = stack(layout, place)
+    subprocess.run(["rm", "-r", box], check=True)
+    assert images.collect(store=str(place)) == (0, 0)
+    assert len(list((place / "layers/sha256").iterdir())) == 1
+
+    images.remove("example.org/box:1", store=str(place))
+    images.collect(store=str(place))
+    assert list((place / "layers/sha256").iterdir()) == []
+
+
+def test_bundles_on_other_file_systems(layout: Layout, place: Path, tmp_path: Path) -> None:
+    """Their layers stay while they are where they were made."""
+    layout.image(BASE, name="box")
+    box = tmp_path / "far"
+    images.unpack(f"oci:{layout.write()}:box", str(box), layers=True, store=str(place))
+    assert (box / "layers").stat().st_nlink == 1
+    assert images.collect(store=str(place)) == (0, 0)
+    subprocess.run(["rm", "-r", box], check=True)
+    assert images.collect(store=str(place))[0] > 0
+
+
+def test_who_unpacks_is_waited_for(layout: Layout, place: Path) -> None:
+    """Layers that nobody uses yet are not taken from under whoever is about to use them."""
+    box = stack(layout, place)
+    subprocess.run(["rm", "-r", box], check=True)
+    with layers.locked(str(place / "layers"), fcntl.LOCK_SH):
+        collecting = subprocess.Popen([sys.executable, "-m", "pyrunc", "image", "gc", "--store", place], cwd=TOP)
+        with pytest.raises(subprocess.TimeoutExpired):
+            collecting.wait(1)
+        assert len(list((place / "layers/sha256").iterdir())) == 1
+    assert collecting.wait(20) == 0
+    assert list((place / "layers/sha256").iterdir()) == []
+
+
+# -- the commands -----------------------------------------------------------------------------------------------------
+
+
 def command(*words: str | Path) -> subprocess.CompletedProcess[str]:
     program = [sys.executable, "-m", "pyrunc", "image", *map(str, words)]
-    return subprocess.run(program, capture_output=True, text=True, cwd=Path(__file__).parents[3])
+    return subprocess.run(program, capture_output=True, text=True, cwd=TOP)
 
 
 def test_the_commands(layout: Layout, place: Path) -> None:
-    """unpack --layers, umount, mount: from the command line."""
+    """unpack --layers, mount, umount, gc: from the command line."""
     layout.image(BASE, name="box")
     source, box = f"oci:{layout.write()}:box", place / "box"
     done = command("unpack", "--layers", "--store", place / "store", source, box)
     assert (done.returncode, done.stderr) == (0, "")
-    assert (box / "rootfs/etc/a").read_bytes() == b"a"
-    assert [path.name for path in (place / "store/layers").iterdir()] == ["sha256"]
+    assert list((box / "rootfs").iterdir()) == []
+    assert {path.name for path in (place / "store/layers").iterdir()} == {"bundles", "sha256"}
 
-    assert command("umount", box).returncode == 0
-    assert not (box / "rootfs/etc").exists()
     assert command("mount", box).returncode == 0
     assert (box / "rootfs/etc/a").read_bytes() == b"a"
+    assert command("umount", box).returncode == 0
+    assert not (box / "rootfs/etc").exists()
     again = command("unpack", "--layers", "--store", place / "store", source, box)
     assert (again.returncode, "already has a rootfs" in again.stderr) == (1, True)
-    both = command("unpack", "--layers", "--rootless", source, place / "other")
-    assert (both.returncode, (place / "other").exists()) == (1, False)
+    assert command("gc", "--store", place / "store").stdout == "0 files, 0 B\n"
