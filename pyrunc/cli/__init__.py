@@ -10,7 +10,7 @@ from __future__ import annotations
 import posix
 import sys
 
-from pyrunc.cli.context import GLOBAL_FLAGS, Context, show
+from pyrunc.cli.context import GLOBAL_FLAGS, Context, send, show
 from pyrunc.cli.log import Log
 from pyrunc.cli.options import Command, UsageError, check_count, parse
 from pyrunc.specs.errors import Failure, PyruncError
@@ -171,12 +171,9 @@ def keep_failure(attempt: Attempt, error: PyruncError) -> None:
 def flush(log: Log) -> bool:
     """Sends out what was shown. False: it could not be written, and that has been said."""
     try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except BrokenPipeError:
-        pass  # the reader has what it wanted
-    except OSError as error:
-        log.error(str(Failure("write to standard output", number=error.errno or 0)))
+        send()
+    except Failure as error:
+        log.error(str(error))
         return False
     return True
 

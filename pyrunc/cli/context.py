@@ -1,10 +1,11 @@
-"""What every command gets besides its own options: the global flags, worked out. Hot path."""
+"""What every command gets besides its own options: the global flags, worked out, and standard output. Hot path."""
 
 from __future__ import annotations
 
 import sys
 
 from pyrunc.cli.options import SWITCH, TEXT
+from pyrunc.specs.errors import Failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,7 +47,30 @@ class Context:
         self.rootless = rootless
 
 
+_failed: OSError | None = None  # what the first write that failed said; after it nothing more is written
+
+
 def show(text: str) -> None:
-    """Writes to standard output, which may be closed."""
-    if sys.stdout is not None:
-        sys.stdout.write(text)
+    """Writes to standard output, which may be closed. What goes wrong is for `send` to say."""
+    global _failed
+    try:
+        write = getattr(sys.stdout, "write", None)
+        if write is not None and _failed is None:
+            write(text)
+    except OSError as error:
+        _failed = error
+
+
+def send() -> bool:
+    """Sends out what was shown. False: nobody reads it any more, for he has what he wanted."""
+    try:
+        if _failed is not None:
+            raise _failed
+        flush = getattr(sys.stdout, "flush", None)
+        if flush is not None:
+            flush()
+    except BrokenPipeError:
+        return False
+    except OSError as error:
+        raise Failure("write to standard output", number=error.errno or 0) from None
+    return True

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-
-from pyrunc.cli.context import show
+from pyrunc.cli.context import send, show
 from pyrunc.cli.options import SWITCH, TEXT, Command, UsageError
 from pyrunc.specs.errors import PyruncError
 
@@ -45,9 +43,7 @@ def run(context: Context, given: Given) -> int:
         return 0
     for event in events(context.root, id, interval):
         show(line(event))
-        try:
-            sys.stdout.flush()
-        except BrokenPipeError:
+        if not send():
             break
     return 0
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
+import os
 
-from pyrunc.cli.context import show
+from pyrunc.cli.context import send, show
 from pyrunc.cli.events import duration
 from pyrunc.cli.options import SWITCH, TEXT, Command
 from pyrunc.specs.errors import PyruncError
@@ -34,6 +34,7 @@ once.
 
 COLUMNS = ("ID", "STATUS", "CPU %", "MEMORY / LIMIT", "PIDS", "READ/S", "WRITE/S", "PRESSURE C/M/I")
 UNITS = "KMGTP"
+STDIN, STDOUT = 0, 1
 KEYS = {"c": "cpu", "m": "memory", "p": "pids", "i": "io", "n": "id"}
 # Terminal: another screen without a cursor, and back; to the first column of the first row; clear what is behind.
 ENTER, LEAVE = "\033[?1049h\033[?25l", "\033[?25h\033[?1049l"
@@ -44,7 +45,7 @@ BOLD, PLAIN = "\033[1m", "\033[0m"
 def run(context: Context, given: Given) -> int:
     from pyrunc.top import SORTS, rows, take
 
-    once = given.switch("once") or given.switch("json") or not (sys.stdin.isatty() and sys.stdout.isatty())
+    once = given.switch("once") or given.switch("json") or not (os.isatty(STDIN) and os.isatty(STDOUT))
     interval = duration("interval", given.text("interval", "500ms" if once else "2s"))
     sort = given.text("sort", "cpu")
     if sort not in SORTS:
@@ -74,15 +75,14 @@ def live(root: str, interval: float, sort: str) -> int:
 
     from pyrunc.top import rows, take
 
-    terminal = sys.stdin.fileno()
-    settings = termios.tcgetattr(terminal)
+    settings = termios.tcgetattr(STDIN)
     show(ENTER)
     try:
-        tty.setcbreak(terminal)
+        tty.setcbreak(STDIN)
         before = now = take(root)
         while True:
             draw(rows(before, now, sort), now, sort)
-            key = pressed(terminal, now.at + interval - time.monotonic())
+            key = pressed(now.at + interval - time.monotonic())
             if key == "q":
                 return 0
             sort = KEYS.get(key, sort)
@@ -91,18 +91,17 @@ def live(root: str, interval: float, sort: str) -> int:
     except KeyboardInterrupt:
         return 0
     finally:
-        termios.tcsetattr(terminal, termios.TCSADRAIN, settings)
+        termios.tcsetattr(STDIN, termios.TCSADRAIN, settings)
         show(LEAVE)
-        sys.stdout.flush()
+        send()
 
 
-def pressed(terminal: int, seconds: float) -> str:
+def pressed(seconds: float) -> str:
     """The key that was pressed within a time, or ""."""
-    import os
     import select
 
-    ready = select.select([terminal], [], [], max(seconds, 0))[0]
-    return (os.read(terminal, 1).decode("ascii", "replace") or "q") if ready else ""  # nobody there any more: the end
+    ready = select.select([STDIN], [], [], max(seconds, 0))[0]
+    return (os.read(STDIN, 1).decode("ascii", "replace") or "q") if ready else ""  # nobody there any more: the end
 
 
 def draw(found: list[Row], now: Sample, sort: str) -> None:
@@ -116,7 +115,7 @@ def draw(found: list[Row], now: Sample, sort: str) -> None:
     header, *lines = table(found)
     shown = [head, f"{BOLD}{header[: size.columns]}{PLAIN}", *[line[: size.columns] for line in lines]]
     show(HOME + f"{CLEAR_LINE}\n".join(shown[: max(size.lines - 1, 2)]) + CLEAR_LINE + CLEAR_BELOW)
-    sys.stdout.flush()
+    send()
 
 
 def table(found: list[Row]) -> list[str]:

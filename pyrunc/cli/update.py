@@ -81,16 +81,11 @@ def run(context: Context, given: Given) -> int:
 
 def read_resources(path: str) -> dict[str, Any]:
     """A document with resources."""
-    import sys
-
     from pyrunc.specs.decode import decode
 
     try:
-        if path == "-":
-            data = sys.stdin.buffer.read()
-        else:
-            with open(path, "rb") as file:
-                data = file.read()
+        with open(0 if path == "-" else path, "rb", closefd=path != "-") as file:
+            data = file.read()
     except OSError as error:
         raise Failure(f"read {path}", number=error.errno or 0) from None
     value = decode(data)

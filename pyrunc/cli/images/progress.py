@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import contextmanager
 from threading import Lock
@@ -23,7 +24,7 @@ SMALL = 1 << 20  # bytes that are there before anybody has looked
 @contextmanager
 def progress(given: Given) -> Iterator[Report | None]:
     """What is told of each blob while the images of a command are copied; nobody where nobody watches."""
-    if given.switch("quiet") or given.switch("json") or sys.stderr is None or not sys.stderr.isatty():
+    if given.switch("quiet") or given.switch("json") or not os.isatty(2):
         yield None
         return
     bars = Bars()

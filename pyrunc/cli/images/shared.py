@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-
+from pyrunc.cli.log import STDERR, write
 from pyrunc.cli.options import SWITCH, TEXT
 
 TYPE_CHECKING = False
@@ -70,7 +69,7 @@ def access(given: Given, prefix: str = "") -> Access:
 
 
 def warn(message: str) -> None:
-    print(f"warning: {message}", file=sys.stderr)
+    write(STDERR, f"warning: {message}\n")
 
 
 def size(count: int) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,17 +14,9 @@ from pyrunc.version import VERSION
 
 from ..command import Pyrunc
 from ..conftest import Keep, Sleeper
+from .test_bundles import DOCUMENT
 
 WITH_ID = ["checkpoint", "delete", "exec", "kill", "pause", "ps", "resume", "start", "state", "update"]
-
-# What a box needs besides its defaults.
-DOCUMENT = {
-    "ociVersion": "1.3.0",
-    "root": {"path": "rootfs"},
-    "process": {"args": ["true"], "cwd": "/", "user": {"uid": 0, "gid": 0}, "env": ["SECRET=xyzzy"]},
-    "linux": {"namespaces": [{"type": "pid"}, {"type": "mount"}]},
-}
-
 
 # -- help, version, what is not there --------------------------------------------------------------------------------
 
@@ -109,22 +100,6 @@ def test_rootless(pyrunc: Pyrunc) -> None:
     for value in ("true", "false", "auto"):
         assert pyrunc("list", globals=(f"--rootless={value}",)).code == 0
     assert pyrunc("list", globals=("--rootless", "maybe")).says("invalid value for --rootless: maybe")
-
-
-def test_closed_output(pyrunc: Pyrunc) -> None:
-    """Output that cannot be written is an error, not silence."""
-    from ..command import PACKAGES, PROGRAM
-
-    with open("/dev/full", "w") as full:
-        done = subprocess.run(
-            [sys.executable, "-I", "-S", "-X", "utf8", "-c", PROGRAM, PACKAGES, "features"],
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    assert done.returncode == 1
-    assert "cannot write to standard output: ENOSPC" in done.stderr
 
 
 # -- errors that every command has -----------------------------------------------------------------------------------
@@ -320,158 +295,3 @@ def test_report_start(pyrunc: Pyrunc, keep: Keep, sleeper: Sleeper) -> None:
     assert "unable to start container process: " in done.err
     assert "hooks.startContainer[0]" in done.err
     assert "no such file or directory" in done.err
-
-
-# -- documents -------------------------------------------------------------------------------------------------------
-
-
-def test_spec(pyrunc: Pyrunc, tmp_path: Path) -> None:
-    """spec writes a document indented by tabs that validate accepts, and never over another."""
-    done = pyrunc("spec")
-    text = (tmp_path / "config.json").read_text()
-    document = json.loads(text)
-
-    assert (done.code, done.out, done.err) == (0, "", "")
-    assert text.startswith('{\n\t"ociVersion": "1.3.0",\n\t')
-    assert (document["process"]["args"], document["root"]["readonly"]) == (["sh"], True)
-    assert pyrunc("spec").says("File config.json exists. Remove it first")
-    assert (tmp_path / "config.json").read_text() == text
-
-
-def test_spec_elsewhere(pyrunc: Pyrunc, tmp_path: Path) -> None:
-    """--bundle names the folder, --rootless asks for a user namespace."""
-    (tmp_path / "b").mkdir()
-    assert pyrunc("spec", "--bundle", "b", "--rootless").code == 0
-    document = json.loads((tmp_path / "b" / "config.json").read_text())
-
-    assert "user" in [namespace["type"] for namespace in document["linux"]["namespaces"]]
-    assert pyrunc("spec", "-b", "nowhere").says("cannot write nowhere/config.json: ENOENT: no such file or directory")
-
-
-def test_validate(pyrunc: Pyrunc, tmp_path: Path) -> None:
-    """validate is silent about a good document, and names every problem of a bad one by its place."""
-    pyrunc("spec")
-    good = pyrunc("validate")
-    assert (good.code, good.out, good.err) == (0, "", "")
-    document = json.loads((tmp_path / "config.json").read_text())
-    document["process"]["cwd"] = "relative"
-    namespaces = document["linux"]["namespaces"]
-    namespaces.append({"type": "pid"})
-    (tmp_path / "bad.json").write_text(json.dumps(document))
-    bad = pyrunc("validate", "bad.json")
-
-    assert bad.code == 1
-    assert [line.partition(":")[0] for line in bad.out.splitlines()] == [
-        "process.cwd",
-        f"linux.namespaces[{len(namespaces) - 1}]",
-    ]
-
-
-def test_validate_the_shape(pyrunc: Pyrunc, tmp_path: Path) -> None:
-    """What the fast decoder would stop at first, validate shows all of."""
-    (tmp_path / "config.json").write_text('{"ociVersion": 1, "root": {"path": []}, "mounts": [{}]}')
-    done = pyrunc("validate", ".")
-
-    assert done.code == 1
-    assert {line.partition(":")[0] for line in done.out.splitlines()} >= {
-        "ociVersion",
-        "root.path",
-        "mounts[0].destination",
-    }
-
-
-def test_validate_nothing(pyrunc: Pyrunc) -> None:
-    """No document to look at is an error."""
-    assert pyrunc("validate").says("JSON specification file config.json not found")
-
-
-def test_features(pyrunc: Pyrunc) -> None:
-    """features is JSON indented by four spaces, with the members that engines look at."""
-    done = pyrunc("features")
-    features = json.loads(done.out)
-
-    assert (done.code, done.err) == (0, "")
-    assert done.out.startswith('{\n    "ociVersionMin": "1.0.0",\n')
-    assert features["linux"]["mountExtensions"]["idmap"]["enabled"] in (True, False)
-    assert features["annotations"]["io.pyrunc.version"] == VERSION
-    assert features["annotations"]["org.opencontainers.runc.checkpoint.enabled"] == "true"
-
-
-def test_plan(pyrunc: Pyrunc, tmp_path: Path) -> None:
-    """plan shows the steps, as text or as JSON, changes nothing, and keeps the values of the environment to itself."""
-    (tmp_path / "rootfs").mkdir()
-    (tmp_path / "config.json").write_text(json.dumps(DOCUMENT))
-    done = pyrunc("plan")
-    assert done.code == 0
-    assert "pivot_root" in done.out or "pivot" in done.out
-    assert "SECRET" in done.out
-    assert "xyzzy" not in done.out
-    assert "xyzzy" in pyrunc("plan", "--show-env", "box").out
-
-    plan = json.loads(pyrunc("plan", "--json").out)
-    assert plan["init"][-1]["operation"] == "exec"
-    assert plan["init"][-1]["pointer"].startswith("process")
-    assert "xyzzy" not in json.dumps(plan)
-    assert not pyrunc.root.exists()
-
-
-# -- update ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "bytes"),
-    [
-        ("0", 0),
-        ("1024", 1024),
-        ("-1", -1),
-        ("512m", 512 << 20),
-        ("1G", 1 << 30),
-        ("2kb", 2048),
-        ("1.5MiB", 3 << 19),
-        ("7b", 7),
-    ],
-)
-def test_sizes(text: str, bytes: int) -> None:
-    """Sizes are those of Docker and runc: by 1024, letters in any case."""
-    from pyrunc.cli.update import size
-
-    assert size("memory", text) == bytes
-
-
-@pytest.mark.parametrize("text", ["m", "xx", "-2", "1x", "1 m", "1..5m", "0x10", "٣"])
-def test_bad_sizes(pyrunc: Pyrunc, text: str) -> None:
-    """What is no size is refused in runc's words."""
-    assert pyrunc("update", f"--memory={text}", "box").says(f"invalid value for memory: invalid size: '{text}'")
-
-
-def test_flags_of_update() -> None:
-    """Each flag lands where linux.resources has it; what was not given is not there."""
-    from pyrunc.cli.options import parse
-    from pyrunc.cli.update import COMMAND, from_flags
-
-    line = [
-        "--memory=1m",
-        "--memory-swap",
-        "-1",
-        "--cpu-quota=-1",
-        "--cpuset-cpus",
-        "0-1",
-        "--pids-limit=0",
-        "--blkio-weight=10",
-    ]
-    assert from_flags(parse(COMMAND.flags, line)) == {
-        "memory": {"limit": 1 << 20, "swap": -1},
-        "cpu": {"quota": -1, "cpus": "0-1"},
-        "pids": {"limit": 0},
-        "blockIO": {"weight": 10},
-    }
-
-
-def test_update_errors(pyrunc: Pyrunc, keep: Keep) -> None:
-    """Limits that cannot be understood or kept are errors that name them."""
-    keep("box", pid=1, start=1)
-    assert pyrunc("update", "--cpu-share", "x", "box").says('invalid value for cpu-share: "x" is no number')
-    assert pyrunc("update", "-r", "/nowhere", "box").says("cannot read /nowhere: ENOENT: no such file or directory")
-    assert pyrunc("update", "--pids-limit", "1", "box").says("container not running")
-    assert pyrunc("update", "-r", "-", "box", stdin="[]").says("-: an object with resources is needed")
-    assert pyrunc("update", "-r", "-", "box", stdin='{"pids": {"limit": 1}}').says("container not running")
