@@ -119,6 +119,29 @@ def test_a_process_that_has_ended_already(run: Run) -> None:
     assert subprocess.run(slow).returncode == 7
 
 
+TRACER = """
+import ctypes, os, select, sys, time
+pid = int(sys.argv[1])
+ended = os.pidfd_open(pid)
+assert ctypes.CDLL(None).ptrace(0x4206, pid, None, None) == 0  # PTRACE_SEIZE
+print("traced", flush=True)
+select.select([ended], [], [])
+time.sleep(0.3)
+os.waitpid(pid, 0x40000000)  # __WALL
+"""
+
+
+def test_a_traced_process(run: Run) -> None:
+    """Somebody who traces the process (strace -f) hears of its end first; the waiter waits for its turn."""
+    waiter = run.popen("sh", "-c", "echo $$; exec sleep 100", stdout=subprocess.PIPE)
+    pid = int(waiter.stdout.readline())
+    tracer = subprocess.Popen([sys.executable, "-c", TRACER, str(pid)], stdout=subprocess.PIPE)
+    assert tracer.stdout is not None and tracer.stdout.readline() == b"traced\n"
+    os.kill(pid, signal.SIGKILL)
+
+    assert (waiter.wait(10), tracer.wait(10)) == (128 + 9, 0)
+
+
 def test_not_our_child(waiter: str, box: Box) -> None:
     """A pid that is no child of the waiter ends it with 255 as soon as that process ends."""
     process = subprocess.Popen([waiter, "-p", str(box.process.pid)])

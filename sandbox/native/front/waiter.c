@@ -143,8 +143,9 @@ static void serve(struct waiter *waiter)
         terminal_relay(&waiter->terminal, fds + 3);
         if (fds[1].revents) {
             reap(waiter);
-            if (!waiter->reaped) {
-                waiter->status = W_EXITCODE(255, 0);
+            if (!waiter->reaped) { /* no child of ours; or somebody who traces it has to see its end first */
+                int status;
+                waiter->status = waitpid(waiter->pid, &status, __WALL) == waiter->pid ? status : W_EXITCODE(255, 0);
                 waiter->reaped = true;
             }
         }
