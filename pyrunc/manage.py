@@ -308,7 +308,7 @@ def _let_die(record: Record) -> None:
         from pyrunc.sandbox.cgroup.control import is_frozen, thaw
 
         if is_frozen(record.freezer):
-            thaw(record.freezer)
+            thaw(record.freezer, or_gone=True)  # systemd removes a unit's as soon as its last process has died
 
 
 def _owner(folder: str, known: dict[int, str]) -> str:

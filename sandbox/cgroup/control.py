@@ -36,11 +36,14 @@ def freeze(freezer: tuple[str, str]) -> None:
     raise _stuck(file)
 
 
-def thaw(freezer: tuple[str, str]) -> None:
+def thaw(freezer: tuple[str, str], or_gone: bool = False) -> None:
+    """`or_gone`: a cgroup that is not there any more has nothing frozen in it."""
     version, file = freezer
     try:
         write(file, "THAWED" if version == "v1" else "0")
     except OSError as error:
+        if or_gone and error.errno in GONE:
+            return
         raise Failure(f"thaw {file}", "", error.errno or 0) from None
 
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -41,6 +42,15 @@ def test_freeze_and_thaw(make: Make, spawn: Spawn) -> None:
     assert not control.is_frozen(plan.freezer)
     time.sleep(0.2)
     assert ticks(busy.pid) > before
+
+
+def test_thaw_what_has_gone(tmp_path: Path) -> None:
+    """A cgroup that goes between a look at it and the thawing is an error, but not for whoever wants it to end."""
+    freezer = ("v2", str(tmp_path / "gone/cgroup.freeze"))
+
+    control.thaw(freezer, or_gone=True)
+    with pytest.raises(Failure, match="cannot thaw .*: ENOENT"):
+        control.thaw(freezer)
 
 
 def test_frozen_is_not_reused(make: Make) -> None:
