@@ -7,6 +7,7 @@ import re
 import shutil
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,6 +51,9 @@ def test_started_for_what_starts_a_process(installed: Path, command: str) -> Non
         assert re.fullmatch(r"\d+:\d+", text)
         fd, pid = text.split(":")
         status = Path(f"/proc/{pid}/status").read_text()
+        deadline = time.monotonic() + 20  # Python may be there before the child has executed
+        while "launcher" not in os.readlink(f"/proc/{pid}/exe") and time.monotonic() < deadline:
+            time.sleep(0.01)
 
         assert f"PPid:\t{process.pid}\n" in status
         assert os.readlink(f"/proc/{pid}/exe").startswith("/memfd:pyrunc-launcher")
