@@ -15,6 +15,7 @@ from errno import EEXIST
 from pyrunc.image import durable
 from pyrunc.image.files import Folder
 from pyrunc.image.layout import blob_path, content
+from pyrunc.image.reference import parse_name
 from pyrunc.image.store import LayoutDestination
 from pyrunc.image.workplace import workplace
 from pyrunc.specs.errors import Failure, Invalid
@@ -29,7 +30,7 @@ class ArchiveDestination:
 
     def __init__(self, path: str, name: str, docker: bool) -> None:
         self.path = path
-        self.name = name
+        self.tag = f"{name}:latest" if docker and name and ":" not in name.rpartition("/")[2] else name
         self.docker = docker
         if os.path.lexists(path):
             raise Failure(f"write {path}", number=EEXIST, hint="an archive is made new; remove the old one first")
@@ -38,12 +39,17 @@ class ArchiveDestination:
             self.place = self.stack.enter_context(workplace(os.path.dirname(path) or ".", UNFINISHED))
             # One below, because a layout is locked in its own way.
             self.folder = os.path.join(self.place, "layout")
-            self.layout = LayoutDestination(self.folder, "" if docker else name)
+            self.layout = LayoutDestination(self.folder, name) if not docker else self._docker_layout()
         except BaseException as error:
             self.stack.close()
             if isinstance(error, OSError):
                 raise Failure(f"write {path}", number=error.errno or 0) from error
             raise
+
+    def _docker_layout(self) -> LayoutDestination:
+        """Called as Docker does it: podman takes the name from there, since the archive is a layout as well."""
+        full = parse_name(self.tag) if self.tag else ""
+        return LayoutDestination(self.folder, self.tag.rpartition(":")[2], full=full)
 
     def has(self, descriptor: Descriptor) -> bool:
         return self.layout.has(descriptor)
@@ -81,7 +87,7 @@ class ArchiveDestination:
             raise Invalid("a docker-archive holds the images of one platform alone", hint="leave out --all")
         manifest = decode_manifest(content(Folder(self.folder), descriptor), descriptor.media_type)
         layers = [blob_path(layer) for layer in manifest.layers]
-        tags = [self.name if ":" in self.name.rpartition("/")[2] else f"{self.name}:latest"] if self.name else None
+        tags = [self.tag] if self.tag else None
         return json.dumps([{"Config": blob_path(manifest.config), "RepoTags": tags, "Layers": layers}]).encode()
 
     def close(self) -> None:

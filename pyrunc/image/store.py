@@ -18,7 +18,7 @@ from typing import Any
 
 from pyrunc.image import durable
 from pyrunc.image.files import Folder, document, reading
-from pyrunc.image.layout import REF_NAME, blob_path, content
+from pyrunc.image.layout import FULL_NAME, REF_NAME, blob_path, content
 from pyrunc.image.layoutsource import LayoutSource
 from pyrunc.image.partial import Partial, find
 from pyrunc.image.stream import verified
@@ -111,9 +111,10 @@ class LayoutDestination:
     parallel = 4
     distributes = False
 
-    def __init__(self, path: str, name: str, private: bool = False) -> None:
+    def __init__(self, path: str, name: str, private: bool = False, full: str = "") -> None:
         self.path = path
         self.name = name
+        self.full = full  # what Docker and containerd call it, whose `name` is but its tag
         make(path, 0o700 if private else 0o755)
         self.lock = lock(path, fcntl.LOCK_SH)
         self.partials: dict[str, Partial] = {}
@@ -159,7 +160,7 @@ class LayoutDestination:
         if descriptor.artifact_type:
             entry["artifactType"] = descriptor.artifact_type
         if self.name:
-            entry["annotations"] = {REF_NAME: self.name}
+            entry["annotations"] = {REF_NAME: self.name, **({FULL_NAME: self.full} if self.full else {})}
         with changing(self.path) as index:
             others = [old for old in index["manifests"] if not self._replaces(old, entry)]
             index["manifests"] = [*others, entry]
