@@ -295,12 +295,15 @@ def _copy(
 ) -> Descriptor:
     from contextlib import closing
 
+    from pyrunc.image.copy import check_platform
     from pyrunc.image.copy import copy as carry
     from pyrunc.image.transport import open_place, open_target
 
     wanted = _platform(platform)
     with closing(open_place(source, store, access, wanted)) as opened:
-        opened.top()  # a source that is not there leaves no trace at the target
+        top = opened.top()  # a source that is not there leaves no trace at the target
+        if platform and not all:
+            check_platform(opened, *top, wanted)
         with closing(open_target(target, store, target_access, source)) as filled:
             return carry(opened, filled, None if all else wanted, report or (lambda state, descriptor, count: None))
 

@@ -11,9 +11,19 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from pyrunc.image.files import reading
+from pyrunc.image.source import need_platform
 from pyrunc.image.transport import Interrupted, called
 from pyrunc.specs.errors import Failure, Invalid
-from pyrunc.specs.image import INDEX_TYPES, MANIFEST_TYPES, Descriptor, Index, decode_either, is_distributable
+from pyrunc.specs.image import (
+    CONFIG_TYPES,
+    INDEX_TYPES,
+    MANIFEST_TYPES,
+    Descriptor,
+    Index,
+    decode_either,
+    decode_image_config,
+    is_distributable,
+)
 from pyrunc.specs.platform import Platform, select
 
 if TYPE_CHECKING:
@@ -49,6 +59,13 @@ def choose(source: Source, descriptor: Descriptor, data: bytes, wanted: Platform
             descriptor = select(index.manifests, wanted)
         data = source.document(descriptor)
     raise Invalid(f"image indexes are nested more than {LIMIT_DEPTH} deep")
+
+
+def check_platform(source: Source, descriptor: Descriptor, data: bytes, wanted: Platform) -> None:
+    """An image that was asked for by platform is of that platform, where no index has said so."""
+    manifest = decode_either(data, descriptor.media_type)
+    if not isinstance(manifest, Index) and manifest.config.media_type in CONFIG_TYPES:
+        need_platform(decode_image_config(source.document(manifest.config)), wanted)
 
 
 class Copier:

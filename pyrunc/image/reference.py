@@ -23,6 +23,7 @@ FORMS = "docker://NAME, oci:DIR[:REF], oci-archive:FILE[:REF], docker-archive:FI
 COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 NAME = re.compile(rf"{COMPONENT}(?:/{COMPONENT})*")
 TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+WORDS = re.compile(r"[A-Za-z0-9]+(?:(?:[-._:@/+]|--)[A-Za-z0-9]+)*")
 LABEL = r"(?:[A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9-]*[A-Za-z0-9])"
 HOST = re.compile(rf"(?:{LABEL}(?:\.{LABEL})*|\[[0-9a-fA-F:]+\])(?::[0-9]{{1,5}})?")
 
@@ -95,9 +96,14 @@ def parse_name(text: str) -> str:
     try:
         return str(parse_reference(text))
     except Invalid:
-        if re.fullmatch(r"[A-Za-z0-9]+(?:(?:[-._:@/+]|--)[A-Za-z0-9]+)*", text) and "://" not in text:
-            return text
-        raise Invalid(f"{text!r} does not name an image", hint=FORMS) from None
+        check_name(text)
+        return text
+
+
+def check_name(text: str) -> None:
+    """A name that layouts may have: words of letters and digits, and - . _ : @ / + or -- between them."""
+    if not WORDS.fullmatch(text) or "://" in text:
+        raise Invalid(f"{text!r} does not name an image", hint=FORMS)
 
 
 def parse_reference(text: str) -> Reference:

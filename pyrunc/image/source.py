@@ -74,7 +74,7 @@ def open_source(source: str, platform: str | None, access: Access | None = None)
         image = carry(source, wanted, access)
     try:
         if platform:
-            _check_platform(image.config, wanted)
+            need_platform(image.config, wanted)
     except BaseException:
         image.close()
         raise
@@ -91,7 +91,7 @@ def _platform(platform: str | None) -> Platform:
     return parse_platform(os.uname().machine)
 
 
-def _check_platform(config: ImageConfig, wanted: Platform) -> None:
+def need_platform(config: ImageConfig, wanted: Platform) -> None:
     """An image that was asked for by platform is of that platform, whatever the index said of it."""
     from pyrunc.specs.platform import fitness, platform
 

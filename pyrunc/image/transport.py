@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Protocol
 
 from pyrunc.image.access import Access
+from pyrunc.image.reference import check_name
 from pyrunc.specs.decode import Node
 from pyrunc.specs.errors import Failure, Invalid
 from pyrunc.specs.image import CONFIG_TYPES, INDEX_TYPES, Descriptor, digest_of
@@ -109,6 +110,8 @@ def open_target(
         return RegistryDestination(place.image, access or Access(), mount_from)
     if place.reference.startswith("@"):
         raise Invalid(f"{place.reference} is the number of an image that is there; a new one needs a name")
+    if place.transport in ("oci", "oci-archive") and place.reference:
+        check_name(place.reference)
     if place.transport == "store":
         from pyrunc.image.store import Store
 

@@ -11,6 +11,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterable
+from email.utils import parsedate_to_datetime
 from threading import Lock
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
@@ -195,9 +196,7 @@ class Client:
     def _wait(self, attempt: int, asked: str) -> None:
         """Longer each time, not in step with others; but as long as the server asks."""
         delay = min(self.pause * 2 ** (attempt - 1), LONGEST_WAIT) * random.uniform(0.5, 1)
-        if asked.isascii() and asked.isdigit():
-            delay = max(delay, min(int(asked[:9]), LONGEST_WAIT))
-        time.sleep(delay)
+        time.sleep(max(delay, min(_seconds(asked), LONGEST_WAIT)))
 
     def retry(self, attempt: int) -> None:
         """Before a transfer that broke is taken up again."""
@@ -249,6 +248,16 @@ def drop(response: urllib3.BaseHTTPResponse) -> bytes:
         response.close()
     response.release_conn()
     return data
+
+
+def _seconds(asked: str) -> float:
+    """What Retry-After says: seconds, or when."""
+    if asked.isascii() and asked.isdigit():
+        return float(asked[:9])
+    try:
+        return parsedate_to_datetime(asked).timestamp() - time.time() if asked else 0
+    except (ValueError, OverflowError):
+        return 0
 
 
 def _origin(url: str) -> tuple[str, str, int]:

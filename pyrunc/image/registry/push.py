@@ -23,7 +23,7 @@ from pyrunc.image.transport import Interrupted
 from pyrunc.specs.errors import Failure, Invalid
 from pyrunc.specs.image import Descriptor, Index, Manifest, decode_either
 
-PART = 8 << 20  # bytes a request
+PART, PART_MAX = 8 << 20, 256 << 20  # bytes a request; what a registry may ask for
 
 
 class RegistryDestination:
@@ -49,21 +49,42 @@ class RegistryDestination:
         return 0
 
     def put_blob(self, descriptor: Descriptor, pieces: Iterator[bytes]) -> None:
-        place = self._begin(descriptor)
+        place, least = self._begin(descriptor)
         if not place:
             return
         checked = verified(pieces, descriptor.digest, descriptor.size, f"the blob {descriptor.digest}")
-        stream = parts(checked)
-        first = next(stream)
-        second = next(stream, None)
-        if second is None:
-            self._send_whole(place, descriptor, first)
-            return
-        position = 0
-        for part in chain([first, second], stream):
-            place = self._send_part(place, part, position)
-            position += len(part)
-        self._request("PUT", _with_digest(place, descriptor), body=b"", expected=(201,))
+        stream = parts(checked, max(PART, least))
+        try:
+            first = next(stream)
+            second = next(stream, None)
+            if second is None:
+                self._send_whole(place, descriptor, first)
+                return
+            position = 0
+            for part in chain([first, second], stream):
+                place = self._send_part(place, part, position)
+                position += len(part)
+            self._complete(place, descriptor)
+        except Interrupted:
+            raise
+        except Exception:
+            self._cancel(place)
+            raise
+
+    def _complete(self, place: str, descriptor: Descriptor) -> None:
+        try:
+            self._request("PUT", _with_digest(place, descriptor), body=b"", expected=(201,))
+        except Refused as error:
+            # An upload that is not known any more has ended well, when it was only the answer that was lost.
+            if error.status != 404 or not self.has(descriptor):
+                raise
+
+    def _cancel(self, place: str) -> None:
+        """Tells the registry that the rest will not come. It finds out by itself, if this does not reach it."""
+        try:
+            self.client.request("DELETE", place, scopes=self.scopes, expected=(200, 202, 204, 404), attempts=1)
+        except Failure:
+            pass
 
     def put_document(self, descriptor: Descriptor, data: bytes) -> None:
         self.documents[descriptor.digest] = data
@@ -82,14 +103,17 @@ class RegistryDestination:
         headers = {"Content-Type": descriptor.media_type}
         return self._request("PUT", f"{self.base}/manifests/{target}", headers=headers, body=data, expected=(201,))
 
-    def _begin(self, descriptor: Descriptor) -> str:
-        """Where to send a blob to; "" when it has been mounted instead."""
+    def _begin(self, descriptor: Descriptor) -> tuple[str, int]:
+        """Where to send a blob to, "" when it has been mounted instead; how large parts have to be at least."""
         path, scopes = f"{self.base}/blobs/uploads/", self.scopes
         if self.mount_from:
             path += f"?mount={descriptor.digest}&from={self.mount_from}"
             scopes = (*scopes, f"repository:{self.mount_from}:pull")
         response = self.client.request("POST", path, scopes=scopes, body=b"", expected=(201, 202))
-        return "" if response.status == 201 else self._location(path, response)
+        if response.status == 201:
+            return "", 0
+        least = response.headers.get("OCI-Chunk-Min-Length", "")
+        return self._location(path, response), min(int(least[:18]), PART_MAX) if is_number(least) else 0
 
     def _send_whole(self, place: str, descriptor: Descriptor, data: bytes) -> None:
         """In one request; after a failure from the start, because it is small."""
@@ -105,7 +129,7 @@ class RegistryDestination:
                 if attempt == ATTEMPTS or not _passes(error):
                     raise
             self.client.retry(attempt)
-            place = "" if self.has(descriptor) else self._begin(descriptor)
+            place = "" if self.has(descriptor) else self._begin(descriptor)[0]
             if not place:
                 return
 
@@ -142,7 +166,7 @@ class RegistryDestination:
             # Docker's registry forgets an upload of which it has more than its last answer said.
             raise Interrupted(f"send to {self.client.server.host}", detail="it does not know the upload any more")
         last = response.headers.get("Range", "").removeprefix("bytes=").rpartition("-")[2]
-        held = int(last[:18]) + 1 if last.isascii() and last.isdigit() and last != "0" else 0
+        held = int(last[:18]) + 1 if is_number(last) and last != "0" else 0
         return self._location(place, response) if "Location" in response.headers else place, held
 
     def _location(self, path: str, response: urllib3.BaseHTTPResponse) -> str:
@@ -167,16 +191,16 @@ class RegistryDestination:
         return self.client.request(method, path, scopes=self.scopes, headers=headers, body=body, expected=expected)
 
 
-def parts(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """PIECES in larger ones; at least one, for a blob of no bytes."""
+def parts(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:
+    """PIECES in parts of SIZE, only the last of which is smaller; at least one, for a blob of no bytes."""
     held = bytearray()
     sent = False
     for piece in pieces:
-        if held and len(held) + len(piece) > PART:
-            yield bytes(held)
-            held.clear()
-            sent = True
         held += piece
+        while len(held) > size:
+            yield bytes(held[:size])
+            del held[:size]
+            sent = True
     if held or not sent:
         yield bytes(held)
 
@@ -187,3 +211,7 @@ def _with_digest(place: str, descriptor: Descriptor) -> str:
 
 def _passes(error: Failure) -> bool:
     return not isinstance(error, Refused) or error.status in (416, *PASSING)
+
+
+def is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()

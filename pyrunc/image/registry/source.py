@@ -77,6 +77,8 @@ class RegistrySource:
 
     def blob(self, descriptor: Descriptor, start: int = 0) -> Iterator[bytes]:
         """Mirrors are changed only before the first byte: afterwards the same server goes on, or the transfer fails."""
+        if start and start >= descriptor.size:
+            return  # there is no such range
         client, response = self._each(lambda client: (client, self._open(client, descriptor, start)))
         position, failures = start, 0
         while True:

@@ -8,6 +8,7 @@ import pty
 import shutil
 import subprocess
 import sys
+import tarfile
 import termios
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,28 @@ def test_a_damaged_source_leaves_no_archive(source: str, tmp_path: Path) -> None
             images.copy(source, place(kind, tmp_path))
 
     assert {item.name for item in tmp_path.iterdir()} == {"source"}
+
+
+@pytest.mark.parametrize("name", ["a b", "-a", "a//b", "a:", "a..b", "\u00e9"])
+@pytest.mark.parametrize("kind", ["oci", "oci-archive"])
+def test_names_that_layouts_may_not_have(source: str, tmp_path: Path, kind: str, name: str) -> None:
+    """What other tools could not name is not written."""
+    with pytest.raises(PyruncError, match="does not name an image"):
+        images.copy(source, f"{kind}:{tmp_path / 'out'}:{name}")
+
+    assert not (tmp_path / "out").exists()
+
+
+def test_names_in_archives_of_docker(source: str, tmp_path: Path) -> None:
+    """In the list by which Docker loads, and in the layout that podman and containerd read instead."""
+    images.copy(source, f"docker-archive:{tmp_path / 'd.tar'}:box")
+    with tarfile.open(tmp_path / "d.tar") as tar:
+        listed, index = (json.load(tar.extractfile(name) or tar) for name in ("manifest.json", "index.json"))
+
+    assert listed[0]["RepoTags"] == ["box:latest"]
+    assert index["manifests"][0]["annotations"] == {
+        "io.containerd.image.name": "docker.io/library/box:latest", "org.opencontainers.image.ref.name": "latest",
+    }  # fmt: skip
 
 
 def test_an_archive_is_never_replaced(source: str, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from email.utils import formatdate
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -181,6 +182,17 @@ def test_as_long_as_the_server_asks(faulty: Faulty, tmp_path: Path) -> None:
     pull(faulty, tmp_path)
 
     assert time.monotonic() - began > 1
+
+
+def test_as_long_as_the_server_asks_by_the_clock(faulty: Faulty, tmp_path: Path) -> None:
+    """Retry-After may also say when; what makes no sense is not waited for."""
+    later = formatdate(time.time() + 3, usegmt=True)
+    faulty.faults.append(Times(1, "/manifests/", lambda request: reply(request, 429, **{"Retry-After": "soon"})))
+    faulty.faults.append(Times(1, "/manifests/", lambda request: reply(request, 503, **{"Retry-After": later})))
+    began = time.monotonic()
+    pull(faulty, tmp_path)
+
+    assert 1 < time.monotonic() - began < 20
 
 
 def test_refusals_are_final(faulty: Faulty, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 from pyrunc import images
 from pyrunc.image import unpack
 from pyrunc.image.source import open_source
+from pyrunc.specs.errors import PyruncError
 from tests.pyrunc.image.images import (
     LAYER,
     LOWER,
@@ -244,6 +245,9 @@ def test_an_image_of_another_platform_is_not_the_one_asked_for(
         images.copy(f"oci:{layout.write()}", place)
 
         refused(place, bundle, "is for linux/amd64, not for linux/arm64", platform="linux/arm64")
+        with pytest.raises(PyruncError, match="is for linux/amd64, not for linux/arm64"):
+            images.copy(place, f"oci:{tmp_path / 'none'}:box", platform="linux/arm64")
+        assert not (tmp_path / "none").exists()
 
 
 def test_indexes_that_never_end(layout: Layout, bundle: Path) -> None:
