@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 
-from pyrunc.image import attributes, beginnings, users
+from pyrunc.image import attributes, beginnings, durable, users
 from pyrunc.image.apply import Applier, Warn
 from pyrunc.image.source import Image, Layer, open_source
 from pyrunc.image.stream import contents
@@ -181,10 +181,13 @@ def write_document(path: str, document: dict[str, Any]) -> None:
 
 
 def publish(workplace: str, bundle: str) -> None:
-    """Puts the work where the bundle is to be."""
+    """Puts the work where the bundle is to be: now, and after a power loss."""
     try:
+        # Before it has its name, because a name may be on the disk before what is behind it.
+        durable.sync_all(workplace)
         if os.path.dirname(workplace) != bundle:
             os.rename(workplace, bundle)
+            durable.sync(os.path.dirname(bundle))
             return
         refuse_existing(bundle)
         os.chmod(bundle, 0o700)
@@ -193,6 +196,7 @@ def publish(workplace: str, bundle: str) -> None:
         os.rename(os.path.join(workplace, "rootfs"), os.path.join(bundle, "rootfs"))
         os.rename(os.path.join(workplace, "config.json"), os.path.join(bundle, "config.json"))
         os.rmdir(workplace)
+        durable.sync(bundle)
     except OSError as error:
         raise Failure(f"make the bundle {bundle}", number=error.errno or 0) from error
 

@@ -6,23 +6,31 @@ Must never let a name be seen before the bytes behind it are verified and on the
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from errno import EEXIST, EISDIR, ENOENT, EOPNOTSUPP
 
 from pyrunc.specs.errors import Failure
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 LEFTOVER = ".new-"  # begins the names of what a crash may leave behind
+BATCH = 256  # files
 
 
 def write(path: str, pieces: Iterable[bytes], replace: bool = False) -> None:
     """The file PATH out of PIECES, which raise when they are not what they should be. An existing one is replaced on
-    REPLACE only; otherwise it is taken for the same."""
+    REPLACE only, and then the new one is on the disk at the end; otherwise it is taken for the same, and its name is
+    there after a power loss when the folder has been synced."""
     folder, name = os.path.split(path)
     try:
         handle = os.open(folder or ".", FOLDER)
         try:
-            _write(handle, name, pieces, replace)
+            if replace:
+                with _held(handle, [name]):
+                    _write(handle, name, pieces, replace)
+                    os.fsync(handle)
+            else:
+                _write(handle, name, pieces, replace)
         finally:
             os.close(handle)
     except OSError as error:
@@ -72,6 +80,47 @@ def _remove(name: str, folder: int) -> None:
         os.unlink(name, dir_fd=folder)
     except FileNotFoundError:
         pass
+
+
+def remove(path: str, names: list[str]) -> None:
+    """Removes files of the folder PATH, so that after a crash none of them is there but whole."""
+    folder = os.open(path, FOLDER)
+    try:
+        for start in range(0, len(names), BATCH):
+            batch = names[start : start + BATCH]
+            with _held(folder, batch):
+                for name in batch:
+                    _remove(name, folder)
+                os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+@contextmanager
+def _held(folder: int, names: list[str]) -> Iterator[None]:
+    """Keeps the files that these names have now, until it is on the disk that they have them no more. Some file systems
+    (ext4 with data=writeback) give their room to others at once: after a power loss they would be there, overwritten.
+    """
+    with ExitStack() as stack:
+        for name in names:
+            try:
+                fd = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+            except FileNotFoundError:
+                continue
+            stack.callback(os.close, fd)
+        yield
+
+
+def sync_all(path: str) -> None:
+    """All that is on the file system of PATH is on the disk."""
+    import ctypes
+
+    fd = os.open(path, FOLDER)
+    try:
+        if ctypes.CDLL(None, use_errno=True).syncfs(fd):
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    finally:
+        os.close(fd)
 
 
 def sync(path: str) -> None:

@@ -78,11 +78,14 @@ class FolderDestination:
         self.documents: dict[str, bytes] = {}
         try:
             os.makedirs(path, exist_ok=True)
-            names = os.listdir(path)
+            names = [name for name in os.listdir(path) if not name.startswith(durable.LEFTOVER)]
         except OSError as error:
             raise Failure(f"write {path}", number=error.errno or 0) from error
         if names and "version" not in names:
             raise Failure(f"write {path}", detail="it is not empty and not an image", hint="name a new folder")
+        # First of all, because it is what the next one knows the folder by, when this one is killed.
+        if not names:
+            durable.write(os.path.join(path, "version"), [VERSION])
 
     def has(self, descriptor: Descriptor) -> bool:
         try:
@@ -95,7 +98,8 @@ class FolderDestination:
 
     def put_blob(self, descriptor: Descriptor, pieces: Iterator[bytes]) -> None:
         checked = verified(pieces, descriptor.digest, descriptor.size, f"the blob {descriptor.digest}")
-        durable.write(os.path.join(self.path, _hex(descriptor)), checked, replace=True)
+        path = os.path.join(self.path, _hex(descriptor))
+        durable.write(path, checked, replace=os.path.lexists(path))
 
     def put_document(self, descriptor: Descriptor, data: bytes) -> None:
         self.documents[descriptor.digest] = data
@@ -104,9 +108,8 @@ class FolderDestination:
         top = self.documents.pop(descriptor.digest)
         for digest, data in self.documents.items():
             durable.write(os.path.join(self.path, f"{digest.partition(':')[2]}.manifest.json"), [data], replace=True)
-        durable.write(os.path.join(self.path, "version"), [VERSION], replace=True)
-        durable.write(os.path.join(self.path, "manifest.json"), [top], replace=True)
         durable.sync(self.path)
+        durable.write(os.path.join(self.path, "manifest.json"), [top], replace=True)
 
     def close(self) -> None:
         self.documents.clear()

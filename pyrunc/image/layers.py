@@ -11,12 +11,12 @@ Must never change a layer that has its name.
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
+from pyrunc.image import durable
 from pyrunc.image.apply import Warn
 from pyrunc.image.bundle import put
 from pyrunc.image.overlay import opened
@@ -114,9 +114,7 @@ def _complete(place: str, implied: list[bytes], lower: Sequence[str]) -> None:
 
 def _name(place: str, final: str) -> None:
     """Gives a layer its name once all of it is on the disk."""
-    with opened([place]) as (fd,):
-        if ctypes.CDLL(None, use_errno=True).syncfs(fd):
-            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    durable.sync_all(place)
     above = os.path.dirname(final)
     os.makedirs(above, 0o700, exist_ok=True)
     try:
@@ -124,5 +122,4 @@ def _name(place: str, final: str) -> None:
     except OSError:
         if not found(final):  # otherwise somebody else has made the same meanwhile
             raise
-    with opened([above]) as (fd,):
-        os.fsync(fd)
+    durable.sync(above)

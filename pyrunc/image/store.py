@@ -182,9 +182,10 @@ class LayoutDestination:
 def make(path: str, mode: int = 0o755) -> None:
     """An empty layout, where there is none. oci-layout first, because it is what index.json is locked by."""
     try:
-        if not os.path.isdir(path):
-            os.makedirs(path, mode=mode, exist_ok=True)
-        os.makedirs(os.path.join(path, "blobs/sha256"), exist_ok=True)
+        for folder in (path, os.path.join(path, "blobs"), os.path.join(path, "blobs/sha256")):
+            if not os.path.isdir(folder):
+                os.makedirs(folder, mode if folder == path else 0o777, exist_ok=True)
+                durable.sync(os.path.dirname(folder) or ".")
     except OSError as error:
         raise Failure(f"make the image layout {path}", number=error.errno or 0) from error
     header, index = os.path.join(path, "oci-layout"), os.path.join(path, "index.json")
@@ -285,24 +286,21 @@ def parts(value: Index | Manifest) -> tuple[Descriptor, ...]:
 
 def _sweep(path: str, keep: set[str]) -> tuple[int, int]:
     count = size = 0
-
-    def remove(file: os.DirEntry[str]) -> None:
-        nonlocal count, size
-        count, size = count + 1, size + file.stat(follow_symlinks=False).st_size
-        os.unlink(file.path)
-
     try:
-        for file in _files(path, lambda name: name.startswith(durable.LEFTOVER)):
-            remove(file)
+        garbage = {path: _files(path, lambda name: name.startswith(durable.LEFTOVER))}
         for algorithm in os.listdir(os.path.join(path, "blobs")):
             folder = os.path.join(path, "blobs", algorithm)
-            for file in _files(folder, lambda name, prefix=algorithm: f"{prefix}:{name}" not in keep):  # type: ignore[misc]
-                remove(file)
+            garbage[folder] = _files(folder, lambda name, prefix=algorithm: f"{prefix}:{name}" not in keep)  # type: ignore[misc]
+        for folder, files in garbage.items():
+            count, size = count + len(files), size + sum(files.values())
+            durable.remove(folder, list(files))
     except OSError as error:
         raise Failure(f"collect the garbage of {path}", number=error.errno or 0) from error
     return count, size
 
 
-def _files(folder: str, chosen: Callable[[str], bool]) -> list[os.DirEntry[str]]:
+def _files(folder: str, chosen: Callable[[str], bool]) -> dict[str, int]:
+    """The names that are CHOSEN, with their sizes."""
     with os.scandir(folder) as found:
-        return [file for file in found if chosen(file.name) and not file.is_dir(follow_symlinks=False)]
+        files = [file for file in found if chosen(file.name) and not file.is_dir(follow_symlinks=False)]
+        return {file.name: file.stat(follow_symlinks=False).st_size for file in files}

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from errno import EMLINK, EPERM, EXDEV
 from fcntl import LOCK_EX
 
-from pyrunc.image import layers
+from pyrunc.image import durable, layers
 from pyrunc.image.bundle import is_rootless
 from pyrunc.image.files import Folder
 from pyrunc.image.layout import content
@@ -143,6 +143,7 @@ def _is_there(bundle: str, text: str) -> bool:
 
 def _remove(folder: str, kept: set[str]) -> tuple[int, int]:
     count = size = 0
+    gone = []
     for algorithm in os.listdir(folder):
         if algorithm == BUNDLES or algorithm.startswith(layers.UNFINISHED):
             continue
@@ -152,9 +153,12 @@ def _remove(folder: str, kept: set[str]) -> tuple[int, int]:
             # Out of its name first, because a layer that has one is whole.
             leaving = os.path.join(folder, f"{layers.UNFINISHED}{name}")
             os.rename(os.path.join(folder, algorithm, name), leaving)
-            files, freed = _measured(leaving)
-            count, size = count + files, size + freed
-            discard(leaving)
+            gone.append(leaving)
+        durable.sync(os.path.join(folder, algorithm))  # before files go, so that it is true after a power loss
+    for leaving in gone:
+        files, freed = _measured(leaving)
+        count, size = count + files, size + freed
+        discard(leaving)
     return count, size
 
 
