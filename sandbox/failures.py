@@ -68,7 +68,7 @@ HINTS = {
     ("stack_root", errno.EPERM): "overlayfs in a user namespace takes Linux 5.11, EROFS images root of the machine",
     ("stack_root", errno.ENODEV): "this kernel has no overlayfs, or no EROFS for layers that are images of it",
     ("stack_root", errno.EINVAL): "in a user namespace it takes Linux 5.11 (userxattr), over 80 layers Linux 6.7",
-    ("stack_root", errno.ENOTBLK): "EROFS images that are files take Linux 6.12: unpack the image without --erofs",
+    ("stack_root", errno.ENOTBLK): "files that are EROFS images take Linux 6.12, and a place that is not on tmpfs",
     ("bind", errno.ENOENT): "the source does not exist",
     ("bind", errno.EINVAL): "a file goes on a file only, and a folder on a folder",
     ("bind", errno.EPERM): "the host has locked these flags for user namespaces, or the mount is not ours",

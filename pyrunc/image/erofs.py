@@ -6,9 +6,9 @@ decided where it always is. Must never leave an image that this machine cannot m
 
 from __future__ import annotations
 
-import os
 import subprocess
 
+from pyrunc.image.bundle import is_rootless
 from pyrunc.image.overlay import opened
 from pyrunc.image.workplace import discard
 from pyrunc.specs.errors import Failure
@@ -19,7 +19,7 @@ MISSING = "Debian's package erofs-utils has it; without --erofs layers are folde
 
 def check() -> None:
     """Raises where images cannot be made or mounted at all, before anything is unpacked."""
-    if os.geteuid() != 0:
+    if is_rootless():
         raise Failure("keep layers as EROFS images", number=1, hint="only root mounts them: leave out --erofs")
     _options()
 

@@ -31,7 +31,7 @@ MOVE_BY_HANDLES = 0x44  # MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH
 CLONE_NEWNS, MS_PRIVATE_REC, UMOUNT_NOFOLLOW = 0x20000, 0x44000, 8
 HINTS = {
     "overlay": "it takes root, or Linux 5.11 in a user namespace; more than 80 layers take Linux 6.7",
-    "erofs": "an EROFS image that is a file takes root and Linux 6.12",
+    "erofs": "a file that is an EROFS image takes root, Linux 6.12, and a place that is not on tmpfs",
 }
 libc = ctypes.CDLL(None, use_errno=True)
 

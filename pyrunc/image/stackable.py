@@ -81,37 +81,43 @@ def white_out(folder: int, name: bytes, opaque: bytes) -> None:
 def complete(own: int, implied: list[bytes], lowers: list[int]) -> None:
     """The layer OWN gets what depends on the LOWERS (the upper ones first): how folders are that it has without
     describing them, and, because overlayfs does not look for the attribute there, what its emptied root hides."""
+    before = os.fstat(own)
     for opaque in (OPAQUE, OPAQUE_OF_USERS):
         if os.fsdecode(opaque) in os.listxattr(own):
             for name in {os.fsencode(name) for lower in lowers for name in os.listdir(lower)}:
                 white_out(own, name, opaque)
+            os.utime(own, ns=(before.st_atime_ns, before.st_mtime_ns))
     for path in implied:
         inherit(own, path, lowers)
 
 
 def inherit(own: int, path: bytes, lowers: list[int]) -> None:
-    """The folder PATH of the layer OWN, which does not describe it, is as in the LOWERS (the upper ones first)."""
-    if _hidden(own, path):
-        return
-    found = _lookup(lowers, path)
-    if found < 0:
-        return
+    """The folder PATH of the layer OWN, which does not describe it, is as in the LOWERS (the upper ones first); where
+    it is in none it gets a time that is always the same."""
+    found = -1 if _hidden(own, path) else _lookup(lowers, path)
     try:
         fd = files.open_nolinks(own, path or b".", FOLDER)
-    except OSError:
-        os.close(found)
-        raise
-    try:
-        info = os.fstat(found)
-        os.fchown(fd, info.st_uid, info.st_gid)
-        for name in os.listxattr(found):
-            if not attributes.skipped(os.fsencode(name)):
-                os.setxattr(fd, name, os.getxattr(found, name))
-        os.fchmod(fd, stat.S_IMODE(info.st_mode))
-        os.utime(fd, ns=(info.st_atime_ns, info.st_mtime_ns))
+        try:
+            if found < 0:
+                os.utime(fd, (0, 0))
+            else:
+                liken(fd, found)
+        finally:
+            os.close(fd)
     finally:
-        os.close(fd)
-        os.close(found)
+        if found >= 0:
+            os.close(found)
+
+
+def liken(fd: int, other: int) -> None:
+    """Gives a folder the owner, attributes, mode and times of another."""
+    info = os.fstat(other)
+    os.fchown(fd, info.st_uid, info.st_gid)
+    for name in os.listxattr(other):
+        if not attributes.skipped(os.fsencode(name)):
+            os.setxattr(fd, name, os.getxattr(other, name))
+    os.fchmod(fd, stat.S_IMODE(info.st_mode))
+    os.utime(fd, ns=(info.st_atime_ns, info.st_mtime_ns))
 
 
 def _lookup(lowers: list[int], path: bytes) -> int:

@@ -27,6 +27,7 @@ from pyrunc.image.bundle import (
     write_document,
 )  # fmt: skip
 from pyrunc.image.source import Image, open_source
+from pyrunc.image.stackable import liken
 from pyrunc.specs.errors import Failure, Invalid
 
 TYPE_CHECKING = False
@@ -99,13 +100,7 @@ def _furnish(workplace: str, paths: list[str]) -> None:
         os.chmod(path, mode)
     # The folder on top is the one whose owner, mode and attributes are seen.
     with overlay.opened([paths[-1], os.path.join(workplace, "upper")]) as (top, upper):
-        info = os.fstat(top)
-        os.fchown(upper, info.st_uid, info.st_gid)
-        for name in os.listxattr(top):
-            if not attributes.skipped(os.fsencode(name)):
-                os.setxattr(upper, name, os.getxattr(top, name))
-        os.fchmod(upper, info.st_mode & 0o7777)
-        os.utime(upper, ns=(info.st_atime_ns, info.st_mtime_ns))
+        liken(upper, top)
 
 
 def _document(workplace: str, image: Image, paths: list[str], maps: tuple[Map, Map] | None) -> dict[str, Any]:

@@ -112,7 +112,7 @@ def test_image_as_layer(bundle: Bundle, tmp_path: Path) -> None:
 
     result = box.run()
     if "ENODEV" in result.err or "ENOTBLK" in result.err:
-        pytest.skip("the kernel has no EROFS, or none in files")
+        pytest.skip("the kernel has no EROFS, or none in files of this file system")
     assert result.out == "from above\nan image\n"
     assert "erofs" not in Path("/proc/self/mountinfo").read_text()
 

@@ -46,6 +46,7 @@ STACKS = {
     "emptied-late": (archive(folder(b"data"), file(b"data/z", b"z"), file(b"data/.wh..wh..opq")),),
     "emptied-deep": (archive(file(b"etc/.wh..wh..opq")), archive(file(b"etc/deep/n", b"n"))),
     "root-emptied": (archive(file(b".wh..wh..opq"), file(b"alone", b"x"), folder(b"data"), file(b"etc/n", b"n")),),
+    "root-emptied-and-described": (archive(folder(b"./", mode=0o711, uid=9), file(b".wh..wh..opq"), file(b"m")),),
     "root-emptied-below": (archive(file(b".wh..wh..opq")), archive(file(b"data/z", b"z"))),
     "root-emptied-twice": (archive(file(b".wh..wh..opq"), file(b"n")), archive(file(b".wh..wh..opq"), file(b"m"))),
     "implied-deep": (archive(file(b"etc/deep/er/n", b"n")), archive(file(b"etc/deep/er/m", b"m"))),
