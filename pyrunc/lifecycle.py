@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pyrunc.options import CreateOptions, ExecOptions
     from pyrunc.sandbox.facts import Facts
     from pyrunc.sandbox.plan import Operation, Plan
+    from pyrunc.stack_claim import Claim
     from pyrunc.store import Folder
 
 SIGKILL = 9
@@ -158,6 +159,7 @@ class Creation:
         self.master = -1
         self.record = self._record(id, bundle, facts)
         self.folder: Folder | None = None
+        self.claim: Claim | None = None
         self.launch = Launch(
             self.plan,
             {
@@ -183,6 +185,11 @@ class Creation:
             receivers = Receivers(self.options.pidfd_socket, receiver)
         self.folder = self.store.create(self.record.id)
         try:
+            mounts = self.bundle.spec.mounts
+            if mounts and mounts[0].destination == "/":
+                from pyrunc.stack_claim import Claim
+
+                self.claim = Claim(self.bundle)
             self.launch.run()
             if receivers is not None:
                 receivers.send(self.launch.pid, "standard")
@@ -236,6 +243,8 @@ class Creation:
         assert self.folder is not None
         self.record.pid = launch.pid
         self.record.start = start_time(launch.pid) or 0
+        if self.claim is not None:
+            self.claim.write(launch.pid, self.record.start)
         # A group that was there before is somebody else's; so only what we made is removed with the container.
         self.record.resctrl = [path for path in self.record.resctrl if path in launch.made]
         self.folder.write_record(self.record)
@@ -299,6 +308,8 @@ class Creation:
         is what tells the next `delete --force` of anything that could not be removed."""
         launch = self.launch
         launch.close()
+        if self.claim is not None:
+            self.claim.close()
         if self.master >= 0:
             posix.close(self.master)
         if launch.pid:

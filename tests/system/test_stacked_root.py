@@ -66,6 +66,22 @@ def test_exec_and_no_pivot(bundle: Bundle) -> None:
     assert box.delete("--force").ok
 
 
+def test_one_container_at_a_time(bundle: Bundle) -> None:
+    """Two stacks on one upper would lose each other's files; one that has ended, or failed, is in nobody's way."""
+    box = bundle("sleep", "1000")
+    stack(box)
+    assert box.create().ok
+    second = box.runtime("run", "--bundle", str(box.folder), f"{box.id}-second")
+    assert (second.status, "(mounts[0]): another container is at work in it" in second.err) == (1, True), second
+    assert not box.runtime("state", f"{box.id}-second").ok
+    assert box.delete("--force").ok
+
+    box.config["process"]["args"] = ["/no/such/program"]
+    assert not box.run().ok
+    box.config["process"]["args"] = ["cat", "/etc/word"]
+    assert box.run().out == "from above\n"
+
+
 def test_many_layers(bundle: Bundle) -> None:
     """More than the kernel takes in one text, though not than it stacks."""
     box = bundle("ls", "/many")

@@ -307,3 +307,33 @@ def test_the_commands(layout: Layout, place: Path) -> None:
     again = command("unpack", "--layers", "--store", place / "store", source, box)
     assert (again.returncode, "already has a rootfs" in again.stderr) == (1, True)
     assert command("gc", "--store", place / "store").stdout == "0 files, 0 B\n"
+
+
+def test_killed_at_any_moment(layout: Layout, place: Path) -> None:
+    """What is there afterwards is whole; the next one makes the rest, and removes what was left."""
+    many = b"".join(file(b"many/%d" % number, b"x" * 3000) for number in range(1500))
+    layout.image(BASE, many + archive(), STACKS["over"][0], name="box")
+    source, box = f"oci:{layout.write()}:box", place / "box"
+    words = [sys.executable, "-m", "pyrunc", "image", "unpack", "--layers", "--store", place, source, box]
+    killed = 0
+    for moment in range(12):
+        process = subprocess.Popen(words, cwd=TOP)
+        try:
+            process.wait(0.15 + 0.05 * moment)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            killed += 1
+        if box.exists():
+            break
+    assert killed > 0
+    if not box.exists():
+        subprocess.run(words, cwd=TOP, check=True)
+
+    images.unpack(source, str(place / "flat"))
+    with shown(box) as root:
+        assert described(root) == described(place / "flat/rootfs")
+    images.collect(store=str(place))
+    assert {path.name for path in place.iterdir()} == {"box", "flat", "layers"}
+    assert {path.name for path in (place / "layers").iterdir()} == {"bundles", "sha256"}
+    assert len(list((place / "layers/bundles").iterdir())) == 1
