@@ -46,9 +46,11 @@ def copy(
     store: str = "",
     access: Access | None = None,
     target_access: Access | None = None,
+    referrers: bool = False,
     report: Report | None = None,
 ) -> Descriptor:
-    """Copies an image between any two places; the descriptor of what the target now means.
+    """Copies an image between any two places, and with REFERRERS what refers to it, such as signatures; the descriptor
+    of what the target now means.
 
     Of an index the image for PLATFORM (`OS/ARCH[/VARIANT]`, this machine's when it is "") is taken, or ALL of it.
     REPORT is told, from several threads, that a blob `begins` after so many bytes, that so many more are `copying`, and
@@ -56,7 +58,8 @@ def copy(
     """
     from pyrunc.image.reference import parse_place
 
-    return _copy(parse_place(source), parse_place(target), platform, all, store, access, target_access, report)
+    places = parse_place(source), parse_place(target)
+    return _copy(*places, platform, all, store, access, target_access, report, referrers)
 
 
 def pull(
@@ -232,8 +235,8 @@ def referrers(
 ) -> list[dict[str, Any]]:
     """What refers to an image in a registry, the store or a layout, of ARTIFACT_TYPE alone where that is given. Of an
     index the image for PLATFORM is meant, or with "" the index itself."""
-    from pyrunc.image.inspect import referrers as look
     from pyrunc.image.reference import parse_place
+    from pyrunc.image.referrers import referrers as look
 
     return look(parse_place(image), artifact_type, _platform(platform) if platform else None, store, access)
 
@@ -292,6 +295,7 @@ def _copy(
     access: Access | None,
     target_access: Access | None,
     report: Report | None,
+    referrers: bool = False,
 ) -> Descriptor:
     from contextlib import closing
 
@@ -305,7 +309,17 @@ def _copy(
         if platform and not all:
             check_platform(opened, *top, wanted)
         with closing(open_target(target, store, target_access, source)) as filled:
-            return carry(opened, filled, None if all else wanted, report or (lambda state, descriptor, count: None))
+            tell = report or (lambda state, descriptor, count: None)
+            if not referrers:
+                return carry(opened, filled, None if all else wanted, tell)
+            from pyrunc.image.referrers import along, copy_signatures
+
+            bring = along(source, access, filled, target)
+            descriptor = carry(opened, filled, None if all else wanted, tell, bring)
+    if source.image and target.image:
+        accesses = access or Access(), target_access or Access()
+        copy_signatures(source.image, target.image, [descriptor.digest], accesses, tell)
+    return descriptor
 
 
 def _locate(source: str, store: str) -> str:

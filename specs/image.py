@@ -153,6 +153,11 @@ class Manifest:
             raise Invalid(message, node.at("artifactType"), clause="manifest.md#image-manifest-property-descriptions")
 
 
+def kind_of(document: Index | Manifest) -> str:
+    """The type of what a document is about: "" for an index that does not say it."""
+    return document.artifact_type or ("" if isinstance(document, Index) else document.config.media_type)
+
+
 def head(node: Node, types: tuple[str, ...], foreign: tuple[str, ...]) -> str:
     """Check what both documents begin with, and give the media type, "" if the document does not say it.
 

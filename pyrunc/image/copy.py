@@ -37,13 +37,21 @@ ATTEMPTS = 3
 Report = Callable[[str, Descriptor, int], None]
 
 
-def copy(source: Source, target: Destination, wanted: Platform | None, report: Report) -> Descriptor:
+# Copies more, before the place means what has been copied.
+Along = Callable[["Copier"], None]
+
+
+def copy(
+    source: Source, target: Destination, wanted: Platform | None, report: Report, along: Along | None = None
+) -> Descriptor:
     """Copies what SOURCE means; of an index only what fits WANTED, or with None all of it. Gives its descriptor."""
     descriptor, data = source.top()
     if wanted is not None:
         descriptor, data = choose(source, descriptor, data, wanted)
     copier = Copier(source, target, report)
     copier.document(descriptor, data, 0)
+    if along:
+        along(copier)
     target.finish(descriptor)
     return descriptor
 
@@ -74,6 +82,7 @@ class Copier:
         self.target = target
         self.report = report
         self.done: set[str] = set()
+        self.manifests: list[str] = []  # and indexes: what others may refer to
         self.stopped = False
 
     def document(self, descriptor: Descriptor, data: bytes, depth: int) -> None:
@@ -88,6 +97,7 @@ class Copier:
         else:
             self.blobs([value.config, *value.layers])
         self.target.put_document(descriptor, data)
+        self.manifests.append(descriptor.digest)
         self.report("copied", descriptor, 0)
 
     def child(self, descriptor: Descriptor, depth: int) -> None:

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing
 from typing import Any
 
-from pyrunc.image.access import Access
 from pyrunc.image.copy import choose
 from pyrunc.image.files import Folder, reading
 from pyrunc.image.layout import REF_NAME, content
-from pyrunc.image.layoutsource import LayoutSource
-from pyrunc.image.reference import Place
 from pyrunc.image.store import Store, parts
-from pyrunc.image.transport import Source, open_place
+from pyrunc.image.transport import Source
 from pyrunc.specs.decode import decode
-from pyrunc.specs.errors import Invalid, PyruncError
+from pyrunc.specs.errors import PyruncError
 from pyrunc.specs.image import (
     CONFIG_TYPES,
     INDEX_TYPES,
     MANIFEST_TYPES,
     Descriptor,
     Index,
-    Manifest,
     decode_either,
     decode_manifest,
+    kind_of,
 )
 from pyrunc.specs.platform import Platform
 
@@ -48,48 +43,8 @@ def inspect(source: Source, wanted: Platform) -> dict[str, Any]:
     if manifest.config.media_type in CONFIG_TYPES:
         found["config"] = decode(source.document(manifest.config))
     else:
-        found["artifactType"] = manifest.artifact_type or manifest.config.media_type
+        found["artifactType"] = kind_of(manifest)
     return found
-
-
-def referrers(
-    place: Place, kind: str, wanted: Platform | None, store: str, access: Access | None
-) -> list[dict[str, Any]]:
-    """What refers to the image at PLACE, of the artifact type KIND alone where that is given."""
-    with closing(open_place(place, store, access, wanted)) as source:
-        image, data = source.top()
-        if wanted:
-            image, _ = choose(source, image, data, wanted)
-        if place.image:
-            from pyrunc.image.registry.repository import Repository
-
-            with closing(Repository(place.image, access or Access())) as repository:
-                return [_referrer(entry) for entry in repository.referrers(image.digest, kind)]
-        if not isinstance(source, LayoutSource):
-            raise Invalid(f"{place} has no referrers", hint="they are in registries, in the store and in layouts")
-        found = [_referrer(entry, value) for entry, value in _referring(source, image.digest)]
-        return [one for one in found if not kind or one["artifactType"] == kind]
-
-
-def _referring(source: LayoutSource, digest: str) -> Iterator[tuple[Descriptor, Index | Manifest]]:
-    """The images of a layout whose subject is DIGEST."""
-    for entry in source.entries():
-        if entry.media_type in INDEX_TYPES + MANIFEST_TYPES:
-            value = decode_either(source.document(entry), entry.media_type)
-            if value.subject and value.subject.digest == digest:
-                yield entry, value
-
-
-def _referrer(entry: Descriptor, value: Index | Manifest | None = None) -> dict[str, Any]:
-    """A row of the list; VALUE says what a layout's own entry need not say."""
-    kind, annotations = entry.artifact_type, entry.annotations
-    if value:
-        kind = value.artifact_type or ("" if isinstance(value, Index) else value.config.media_type)
-        annotations = value.annotations
-    return {
-        "digest": entry.digest, "mediaType": entry.media_type, "size": entry.size, "artifactType": kind,
-        "annotations": dict(annotations),
-    }  # fmt: skip
 
 
 def listing(store: str) -> list[dict[str, Any]]:

@@ -150,6 +150,13 @@ class LayoutDestination:
         self.put_blob(descriptor, iter([data]))
 
     def finish(self, descriptor: Descriptor) -> None:
+        self._enter(descriptor, self.name)
+
+    def add(self, descriptor: Descriptor) -> None:
+        """Names DESCRIPTOR in index.json, under no name."""
+        self._enter(descriptor, "")
+
+    def _enter(self, descriptor: Descriptor, name: str) -> None:
         # The blobs' names before the reference, because whoever sees it may take them for there.
         top = os.path.join(self.path, "blobs")
         for algorithm in os.listdir(top):
@@ -159,14 +166,11 @@ class LayoutDestination:
         }  # fmt: skip
         if descriptor.artifact_type:
             entry["artifactType"] = descriptor.artifact_type
-        if self.name:
-            entry["annotations"] = {REF_NAME: self.name, **({FULL_NAME: self.full} if self.full else {})}
+        if name:
+            entry["annotations"] = {REF_NAME: name, **({FULL_NAME: self.full} if self.full else {})}
         with changing(self.path) as index:
-            others = [old for old in index["manifests"] if not self._replaces(old, entry)]
+            others = [old for old in index["manifests"] if not _replaces(old, name, entry["digest"])]
             index["manifests"] = [*others, entry]
-
-    def _replaces(self, old: Any, entry: dict[str, Any]) -> bool:
-        return _name(old) == self.name and (bool(self.name) or old.get("digest") == entry["digest"])
 
     def close(self) -> None:
         while self.partials:
@@ -177,6 +181,10 @@ class LayoutDestination:
 
     def _path(self, descriptor: Descriptor) -> str:
         return os.path.join(self.path, blob_path(descriptor))
+
+
+def _replaces(old: Any, name: str, digest: str) -> bool:
+    return _name(old) == name and (bool(name) or old.get("digest") == digest)
 
 
 def make(path: str, mode: int = 0o755) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pyrunc.cli.context import show
 from pyrunc.cli.images.progress import progress
 from pyrunc.cli.images.shared import ACCESS, ALL, OUTCOME, PLACES, PLATFORM, QUIET, STORE, access, outcome
-from pyrunc.cli.options import Command
+from pyrunc.cli.options import SWITCH, Command
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyrunc.cli.context import Context
     from pyrunc.cli.options import Given
 
+REFERRERS = ("referrers", SWITCH, "also what refers to the image, such as signatures; they are not checked")
 SIDES = tuple(
     (f"{side}-{name}", kind, f"--{name} of the {role} alone")
     for side, role in (("src", "source"), ("dest", "target"))
@@ -24,7 +25,7 @@ COMMAND = Command(
     "<source> <target>",
     minimum=2,
     maximum=2,
-    flags=(PLATFORM, ALL, STORE, OUTCOME, QUIET, *ACCESS, *SIDES),
+    flags=(PLATFORM, ALL, REFERRERS, STORE, OUTCOME, QUIET, *ACCESS, *SIDES),
     details=PLACES + "\nManifests and configurations are copied byte for byte, and keep their digests.\n",
 )
 
@@ -46,6 +47,7 @@ def run(context: Context, given: Given) -> int:
             store=given.text("store"),
             access=access(given, "src-"),
             target_access=access(given, "dest-"),
+            referrers=given.switch("referrers"),
             report=report,
         )
     show(outcome(given, target, descriptor))

@@ -21,7 +21,7 @@ from pyrunc.image.registry.source import enter
 from pyrunc.image.stream import verified
 from pyrunc.image.transport import Interrupted
 from pyrunc.specs.errors import Failure, Invalid
-from pyrunc.specs.image import Descriptor, Index, Manifest, decode_either
+from pyrunc.specs.image import Descriptor, Index, Manifest, decode_either, kind_of
 
 PART, PART_MAX = 8 << 20, 256 << 20  # bytes a request; what a registry may ask for
 
@@ -179,9 +179,8 @@ class RegistryDestination:
 
     def _refer(self, subject: Descriptor, descriptor: Descriptor, value: Index | Manifest) -> None:
         """For a registry that does not know referrers."""
-        kind = value.artifact_type or ("" if isinstance(value, Index) else value.config.media_type)
         entry = {"mediaType": descriptor.media_type, "digest": descriptor.digest, "size": descriptor.size}
-        entry |= {"artifactType": kind, "annotations": dict(value.annotations)}
+        entry |= {"artifactType": kind_of(value), "annotations": dict(value.annotations)}
         Repository(self.image, self.access, self.client).refer(subject.digest, entry)
 
     def _request(

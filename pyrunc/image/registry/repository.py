@@ -58,6 +58,12 @@ class Repository:
         # Whoever has filtered says so in OCI-Filters-Applied; once more does no harm to what is filtered already.
         return [entry for entry in found if not kind or entry.artifact_type == kind]
 
+    def knows(self, target: str) -> bool:
+        """Whether there is such a tag or digest."""
+        path, headers = f"{self.base}/manifests/{target}", {"Accept": ACCEPT}
+        scopes = self.scopes("pull")
+        return self.client.request("HEAD", path, scopes=scopes, headers=headers, expected=(200, 404)).status == 200
+
     def tagged(self, digest: str) -> list[dict[str, Any]]:
         """The index under the tag made of DIGEST, as it is written there; none where there is no such tag."""
         try:

@@ -153,6 +153,35 @@ def test_referrers_of_a_layout(source: str, tmp_path: Path) -> None:
         images.referrers(f"docker-archive:{tmp_path / 'd.tar'}")
 
 
+def test_copied_with_the_image(host: str, source: str, tmp_path: Path) -> None:
+    """--referrers: to another repository, into a layout and out of it again; what refers to a referrer as well."""
+    place = f"docker://{host}/box:1"
+    pushed = images.copy(source, place)
+    one, first = signature(tmp_path / "one", pushed, "text/x")
+    size = (tmp_path / "one/blobs/sha256" / first[7:]).stat().st_size
+    about = {"mediaType": MANIFEST, "digest": first, "size": size}
+    images.copy(one, f"docker://{host}/box:one")
+    images.copy(signature(tmp_path / "two", about, "text/y")[0], f"docker://{host}/box:two")
+    images.copy(source, f"docker://{host}/box:{pushed.digest.replace(':', '-')}.sig")  # as cosign used to
+    images.copy(place, f"docker://{host}/other:1", referrers=True)
+    images.copy(f"docker://{host}/other:1", f"oci:{tmp_path / 'layout'}:box", referrers=True)
+    images.copy(f"oci:{tmp_path / 'layout'}:box", f"oci-archive:{tmp_path / 'archive'}:box", referrers=True)
+    images.copy(f"oci-archive:{tmp_path / 'archive'}:box", f"docker://{host}/third:1", referrers=True)
+
+    for name in ("other", "third"):
+        assert kinds(images.referrers(f"docker://{host}/{name}:1")) == [("text/x", "one")]
+        assert kinds(images.referrers(f"docker://{host}/{name}@{first}")) == [("text/y", "two")]
+    assert f"{pushed.digest.replace(':', '-')}.sig" in images.tags(f"docker://{host}/other")
+    assert kinds(images.referrers(f"oci:{tmp_path / 'layout'}:box")) == [("text/x", "one")]
+
+
+@pytest.mark.parametrize("target", ["dir:{}/out", "docker-archive:{}/out:box", "box"])
+def test_no_room_for_referrers(source: str, tmp_path: Path, target: str) -> None:
+    """Where they would be lost, that is said before anything is copied."""
+    with pytest.raises(PyruncError, match="has no room for referrers"):
+        images.copy(source, target.format(tmp_path), referrers=True, store=str(tmp_path / "store"))
+
+
 def test_the_command(source: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A table for people, JSON for programs; the words of an artifact reach no terminal as they are."""
     store = str(tmp_path / "store")
