@@ -89,6 +89,8 @@ def perform(arguments: list[str]) -> int:
     except KeyboardInterrupt as error:
         return SIGNALLED + (error.args[0] if error.args else SIGINT)
     except Exception as error:
+        if isinstance(error, FileNotFoundError) and is_astray():
+            return fail(attempt, "the working folder has been removed", "change to one that exists")
         return fail(attempt, f"internal error: {type(error).__name__}: {error}", "--debug shows where it happened")
 
 
@@ -139,6 +141,15 @@ def make_context(log: Log, given: Given) -> Context:
     )  # fmt: skip
 
 
+def is_astray() -> bool:
+    """Whether this process is in a folder that is not there any more: whoever makes a path absolute fails then."""
+    try:
+        posix.getcwd()
+    except FileNotFoundError:
+        return True
+    return False
+
+
 def fail(attempt: Attempt, message: str, hint: str | None) -> int:
     if attempt.log.debug:
         import traceback
@@ -161,6 +172,8 @@ def keep_failure(attempt: Attempt, error: PyruncError) -> None:
     """For `pyrunc explain`; after the error itself, which somebody waits for."""
     command, context, given = attempt.command, attempt.context, attempt.given
     if command is None or context is None or given is None or not given.arguments or command.name not in EXPLAINED:
+        return
+    if is_astray():
         return
     from pyrunc.failed import keep
 

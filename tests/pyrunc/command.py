@@ -24,13 +24,17 @@ class Pyrunc:
     def __call__(self, *arguments: str, globals: tuple[str, ...] = (), **options: object) -> Done:
         return self.bare("--root", str(self.root), *globals, *arguments, **options)
 
-    def bare(self, *arguments: str, env: dict[str, str] | None = None, stdin: str = "") -> Done:
+    def bare(
+        self, *arguments: str, env: dict[str, str] | None = None, stdin: str = "", remove: bool = False
+    ) -> Done:
+        """REMOVE: the working folder goes before the command starts."""
         interpreter = [sys.executable, "-I", "-S", "-X", "utf8", "-c", PROGRAM, PACKAGES]
         done = subprocess.run(
             [*interpreter, *arguments],
             cwd=self.folder,
             env={"PATH": os.environ.get("PATH", ""), **(env or {})},
             input=stdin,
+            preexec_fn=(lambda: os.rmdir(self.folder)) if remove else None,
             capture_output=True,
             text=True,
             timeout=60,

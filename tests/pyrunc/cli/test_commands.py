@@ -94,6 +94,26 @@ def test_root(pyrunc: Pyrunc, keep: Keep) -> None:
         assert pyrunc.bare("--root", path, "list").says("Option --root argument should not be set to /")
 
 
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("run box", "JSON specification file config.json not found"),
+        ("plan", "JSON specification file config.json not found"),
+        ("spec", "cannot write config.json: ENOENT"),
+        ("image unpack oci:a b", "the working folder has been removed"),
+        ("image gc --store s", "the working folder has been removed"),
+    ],
+)
+def test_no_working_folder(pyrunc: Pyrunc, line: str, message: str) -> None:
+    """In a working folder that has been removed a command fails with one error."""
+    pyrunc.folder /= "gone"
+    pyrunc.folder.mkdir()
+    done = pyrunc.bare(*line.split(), remove=True)
+
+    assert done.code == 1 and message in done.err, done
+    assert (done.err.count("level=error"), done.err.count("Error:")) == (1, 0)
+
+
 def test_rootless(pyrunc: Pyrunc) -> None:
     """--rootless has three values."""
     pyrunc.root.mkdir()
