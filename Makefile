@@ -1,5 +1,5 @@
 # make setup   what is missing on this machine, .venv, and an editable install with everything compiled
-# make demo    a Debian image, unpacked by pyrunc, runs apt-get, perl and bash
+# make demo    a Debian image, made, run and changed by pyrunc: apt-get, perl and bash
 # make test    all tests and linters          make lint   the linters alone
 # make sanitize   the C parts under the address and undefined behaviour sanitizers
 # make bench   pyrunc beside runc and crun    make soak   what takes longer than `make test` may

@@ -1,6 +1,6 @@
 #!/bin/bash
-# A real Debian image, unpacked and run by pyrunc: apt-get, perl and bash in a container. Needs root. Everything is kept
-# in .demo; a second run makes a new bundle of the same image.
+# A real Debian image, made, unpacked, run and changed by pyrunc: apt-get, perl and bash in a container. Needs root.
+# Everything is kept in .demo; a second run makes a new bundle of the same image.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 pyrunc=${PYRUNC:-.venv/bin/pyrunc}
@@ -47,14 +47,8 @@ fi
 
 if [ ! -e "$work/image/index.json" ]; then
   rm -rf "$work/image"
-  if command -v umoci >/dev/null; then
-    show umoci init --layout "$work/image"
-    show umoci new --image "$work/image:debian"
-    show umoci raw add-layer --image "$work/image:debian" "$work/debian.tar"
-    show umoci config --image "$work/image:debian" --config.cmd /bin/bash
-  else
-    show skopeo copy "tarball:$work/debian.tar" "oci:$work/image:debian"
-  fi
+  show "$pyrunc" image import --compress zstd "$work/debian.tar" "oci:$work/image:debian"
+  show "$pyrunc" image config --config.cmd /bin/bash "oci:$work/image:debian"
 fi
 
 rm -rf "$work/bundle"
@@ -81,4 +75,9 @@ END
 run "demo-apt-$$" apt-get --version
 run "demo-perl-$$" perl -e 'print "perl $^V runs as process $$ of its container\n"'
 # shellcheck disable=SC2016 # for the shell in the container
-run "demo-bash-$$" bash -c '. /etc/os-release; echo "bash $BASH_VERSION on $PRETTY_NAME: $(id -un) at $(uname -n)"'
+run "demo-bash-$$" bash -c '. /etc/os-release; echo "bash $BASH_VERSION on $PRETTY_NAME: $(id -un) at $(uname -n)"; date > /srv/visited'
+
+# What the container has changed becomes one more layer.
+show "$pyrunc" image diff "$work/bundle"
+show "$pyrunc" image repack "$work/bundle" "oci:$work/image:changed"
+show "$pyrunc" image history "oci:$work/image:changed"
