@@ -24,7 +24,8 @@ from pyrunc.sandbox.plain import Maker
 from pyrunc.specs.errors import Failure, Invalid
 
 LIMIT_DEPTH = 256
-LIMIT_TIME = (1 << 63) * 1_000_000_000  # nanoseconds: beyond it is no time_t
+SECOND = 1_000_000_000  # nanoseconds
+LIMIT_TIME = (1 << 63) * SECOND  # beyond it is no time_t
 LIMIT_ID = (1 << 32) - 1  # -1 is no id: chown takes it for "leave it as it is"
 WHITEOUT, OPAQUE, PLUMBING = b".wh.", b".wh..wh..opq", b".wh..wh."
 NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -105,25 +106,39 @@ class Applier:
         self.folders.note(folder, name)
 
     def _run(self, entry: Entry, reader: Reader) -> None:
-        """After a folder, or a file in one, mostly files of that folder follow: those that are ordinary in every
+        """After an entry, mostly others of its folder follow, or of one above: those that are ordinary in every
         respect are made by native code, up to the first that is not. All rules are here; there are none there."""
-        # Only if each file would be made, owned and described, and nothing else, by the rules below.
-        if entry.type not in (tarread.REGULAR, tarread.FOLDER) or self.inherited or self.keeps_owners:
+        # Only if each would be made, owned and described, and nothing else, by the rules below.
+        if self.inherited or self.keeps_owners:
             return
         path = clean(entry.name)
-        if entry.type == tarread.REGULAR:
+        if entry.type != tarread.FOLDER:
             path = path.rpartition(b"/")[0]
-        folder = self.folders.by_path.get(path)
-        if folder is None or path.count(b"/") + 2 > LIMIT_DEPTH:
-            return
         while data := reader.ahead():
-            taken, names = self.maker.make(folder.fd, path, data)
-            if not taken:
+            self.folders.trim()
+            folder = self.folders.find(path)
+            if folder is None or path.count(b"/") + 2 > LIMIT_DEPTH:
                 return
+            taken = self.maker.make(folder.fd, path, data, 0o700 if self.rootless else 0)
+            reader.skip(taken, self.maker.run.entries)
             if not folder.fresh:
-                for name in names:
+                for name in self.maker.names():
                     self.folders.note(folder, name)
-            reader.skip(taken, len(names))
+            if self.maker.run.folder >= 0:
+                path = self._made(path)
+            elif self.maker.run.elsewhere and path:
+                path = path.rpartition(b"/")[0]
+            elif not taken:
+                return
+
+    def _made(self, above: bytes) -> bytes:
+        """The path of the folder that native code has just made in ABOVE."""
+        run, name = self.maker.run, self.maker.last()
+        path = above + b"/" + name if above else name
+        folder = self.folders.adopt(path, run.folder, new=True)
+        folder.times = (run.mtime * SECOND, run.mtime * SECOND)
+        self.modes.discard(folder.key)
+        return path
 
     def _whiteout(self, above: bytes, name: bytes) -> bool:
         """Whether the entry is a whiteout, which then has been carried out."""

@@ -1,7 +1,10 @@
 class _Run:
     bytes: int
-    files: int
+    entries: int
     named: int
+    folder: int
+    mtime: int
+    elsewhere: int
 
 class _Listing:
     text: int
@@ -9,14 +12,22 @@ class _Listing:
 
 class _Lib:
     def plain_files(
-        self, folder: int, path: bytes, data: object, length: int, names: object, room: int, run: _Run
+        self,
+        folder: int,
+        path: bytes,
+        needed: int,
+        data: object,
+        length: int,
+        names: object,
+        room: int,
+        run: _Run,
     ) -> None: ...
     def list_folder(
         self, folder: int, path: bytes, uid: int, gid: int, text: object, room: int, left: object, listing: _Listing
     ) -> int: ...
 
 class _FFI:
-    def new(self, kind: str) -> object: ...
+    def new(self, kind: str, value: object = ...) -> object: ...
     def from_buffer(self, value: object) -> object: ...
     def buffer(self, value: object, size: int) -> bytes: ...
 

@@ -1,4 +1,4 @@
-/* plain.c: ordinary files out of a tar archive; what "ordinary" is stands in plain.h. */
+/* plain.c: ordinary entries of a tar archive; what "ordinary" is stands in plain.h. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -15,9 +15,12 @@
 #define LONGEST (155 + 1 + 100) /* prefix, slash, name */
 #define ID_LIMIT UINT32_MAX     /* -1 is no id */
 
-struct file {
+enum kind { FILE_ENTRY, LINK_ENTRY, FOLDER_ENTRY };
+
+struct entry {
+    enum kind kind;
     char name[LONGEST + 1];
-    const char *base; /* the last component, within `name` */
+    char link[100 + 1];
     uint64_t mode, uid, gid, size, mtime;
 };
 
@@ -74,14 +77,25 @@ static const char *within(const char *name, const char *path) {
     return name[0] == '\0' || strchr(name, '/') || !strcmp(name, ".") || !strcmp(name, "..") ? NULL : name;
 }
 
-static bool read_file(const uint8_t *header, const char *path, struct file *file) {
-    uint8_t kind = header[156];
-    if ((kind != '0' && kind != '\0') || !has_checksum(header) || !read_name(header, file->name))
+static bool read_kind(const uint8_t *header, struct entry *entry) {
+    uint8_t type = header[156];
+    entry->kind = type == '5' ? FOLDER_ENTRY : type == '2' ? LINK_ENTRY : FILE_ENTRY;
+    memcpy(entry->link, header + 157, 100);
+    entry->link[100] = '\0';
+    return type == '0' || type == '\0' || type == '5' || (type == '2' && entry->link[0]);
+}
+
+static bool read_entry(const uint8_t *header, struct entry *entry) {
+    if (!read_kind(header, entry) || !has_checksum(header) || !read_name(header, entry->name)
+        || !read_octal(header + 100, 8, &entry->mode) || !read_octal(header + 108, 8, &entry->uid)
+        || !read_octal(header + 116, 8, &entry->gid) || !read_octal(header + 124, 12, &entry->size)
+        || !read_octal(header + 136, 12, &entry->mtime) || entry->uid >= ID_LIMIT || entry->gid >= ID_LIMIT)
         return false;
-    file->base = within(file->name, path);
-    return file->base && read_octal(header + 100, 8, &file->mode) && read_octal(header + 108, 8, &file->uid)
-           && read_octal(header + 116, 8, &file->gid) && read_octal(header + 124, 12, &file->size)
-           && read_octal(header + 136, 12, &file->mtime) && file->uid < ID_LIMIT && file->gid < ID_LIMIT;
+    if (entry->kind != FILE_ENTRY)
+        entry->size = 0; /* what the field says means nothing: no bytes follow */
+    for (size_t end = strlen(entry->name); entry->kind == FOLDER_ENTRY && end > 1 && entry->name[end - 1] == '/';)
+        entry->name[--end] = '\0';
+    return true;
 }
 
 static bool write_all(int fd, const uint8_t *data, size_t length) {
@@ -97,43 +111,91 @@ static bool write_all(int fd, const uint8_t *data, size_t length) {
     return true;
 }
 
-/* Owner before mode, because chown takes setuid away; times last. */
-static bool fill(int fd, const struct file *file, const uint8_t *data) {
-    struct timespec times[2] = {{.tv_sec = (time_t)file->mtime}, {.tv_sec = (time_t)file->mtime}};
-    return write_all(fd, data, file->size) && !fchown(fd, (uid_t)file->uid, (gid_t)file->gid)
-           && !fchmod(fd, file->mode & 07777) && !futimens(fd, times);
+static void set_times(const struct entry *entry, struct timespec times[2]) {
+    times[0] = times[1] = (struct timespec){.tv_sec = (time_t)entry->mtime};
 }
 
-/* Makes the file, or leaves nothing: whoever comes next meets the same obstacle and knows what to say. */
-static bool make(int folder, const struct file *file, const uint8_t *data) {
-    int fd = openat(folder, file->base, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+/* Owner before mode, because chown takes setuid away; times last. */
+static bool fill(int fd, const struct entry *entry, const uint8_t *data) {
+    struct timespec times[2];
+    set_times(entry, times);
+    return write_all(fd, data, entry->size) && !fchown(fd, (uid_t)entry->uid, (gid_t)entry->gid)
+           && !fchmod(fd, entry->mode & 07777) && !futimens(fd, times);
+}
+
+static bool make_file(int folder, const char *name, const struct entry *entry, const uint8_t *data) {
+    int fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return false;
-    bool made = fill(fd, file, data);
+    bool made = fill(fd, entry, data);
     if (close(fd) && errno != EINTR)
         made = false;
     if (!made)
-        unlinkat(folder, file->base, 0);
+        unlinkat(folder, name, 0);
     return made;
 }
 
-void plain_files(int folder, const char *path, const uint8_t *data, size_t length, char *names, size_t room,
-                 struct plain_run *ret_run) {
-    struct plain_run run = {0};
-    struct file file;
-    while (length - run.bytes >= BLOCK) {
+static bool make_link(int folder, const char *name, const struct entry *entry) {
+    struct timespec times[2];
+    set_times(entry, times);
+    if (symlinkat(entry->link, folder, name))
+        return false;
+    if (!fchownat(folder, name, (uid_t)entry->uid, (gid_t)entry->gid, AT_SYMLINK_NOFOLLOW)
+        && !utimensat(folder, name, times, AT_SYMLINK_NOFOLLOW))
+        return true;
+    unlinkat(folder, name, 0);
+    return false;
+}
+
+/* Its fd, or -1. */
+static int make_folder(int folder, const char *name, const struct entry *entry) {
+    if (mkdirat(folder, name, 0700))
+        return -1;
+    int fd = openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd >= 0 && !fchown(fd, (uid_t)entry->uid, (gid_t)entry->gid) && !fchmod(fd, entry->mode & 07777))
+        return fd;
+    if (fd >= 0)
+        close(fd);
+    unlinkat(folder, name, AT_REMOVEDIR);
+    return -1;
+}
+
+/* Makes the entry, or leaves nothing: whoever comes next meets the same obstacle and knows what to say. */
+static bool make(int folder, const char *name, const struct entry *entry, const uint8_t *data, int *ret_folder) {
+    switch (entry->kind) {
+    case FILE_ENTRY:
+        return make_file(folder, name, entry, data);
+    case LINK_ENTRY:
+        return make_link(folder, name, entry);
+    case FOLDER_ENTRY:
+        *ret_folder = make_folder(folder, name, entry);
+        return *ret_folder >= 0;
+    }
+    return false;
+}
+
+void plain_files(int folder, const char *path, uint32_t needed, const uint8_t *data, size_t length, char *names,
+                 size_t room, struct plain_run *ret_run) {
+    struct plain_run run = {.folder = -1};
+    struct entry entry;
+    while (run.folder < 0 && length - run.bytes >= BLOCK) {
         const uint8_t *header = data + run.bytes;
         size_t left = length - run.bytes - BLOCK;
-        if (!read_file(header, path, &file) || file.size > left)
+        if (!read_entry(header, &entry) || entry.size > left)
             break;
-        size_t whole = file.size + (BLOCK - file.size % BLOCK) % BLOCK;
-        size_t name = strlen(file.base) + 1;
-        if (whole > left || name > room - run.named || !make(folder, &file, header + BLOCK))
+        const char *base = within(entry.name, path);
+        run.elsewhere = !base;
+        if (!base || (entry.kind == FOLDER_ENTRY && (entry.mode & needed) != needed))
             break;
-        memcpy(names + run.named, file.base, name);
+        size_t whole = entry.size + (BLOCK - entry.size % BLOCK) % BLOCK;
+        size_t name = strlen(base) + 1;
+        if (whole > left || name > room - run.named || !make(folder, base, &entry, header + BLOCK, &run.folder))
+            break;
+        memcpy(names + run.named, base, name);
         run.named += name;
-        run.files++;
+        run.entries++;
         run.bytes += BLOCK + whole;
     }
+    run.mtime = run.folder < 0 ? 0 : (int64_t)entry.mtime;
     *ret_run = run;
 }

@@ -319,7 +319,7 @@ def test_killed_at_any_moment(layout: Layout, place: Path) -> None:
     for moment in range(12):
         process = subprocess.Popen(words, cwd=TOP)
         try:
-            process.wait(0.15 + 0.05 * moment)
+            process.wait(0.04 + 0.02 * moment)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pyrunc.image.tars import archive, file, folder, header, pax
+from tests.pyrunc.image.tars import archive, file, folder, header, pax, symlink
 
 NATIVE = Path(__file__).resolve().parents[3] / "sandbox/native"
 ROUNDS = 20_000
@@ -47,9 +47,10 @@ int main(int count, char **args) {
             snprintf((char *)block + 148, 8, "%06o", (unsigned)sum & 0777777);
         }
         struct plain_run run;
-        plain_files(top, random() % 2 ? "d" : "", data, length, names, room, &run);
-        if (run.bytes > length || run.named > room || run.bytes % 512 || (run.files && !run.bytes)) abort();
-        made += run.files;
+        plain_files(top, random() % 2 ? "d" : "", random() % 2 ? 0700 : 0, data, length, names, room, &run);
+        if (run.bytes > length || run.named > room || run.bytes % 512 || (run.entries && !run.bytes)) abort();
+        if (run.folder >= 0 && (!run.entries || close(run.folder))) abort();
+        made += run.entries;
         free(data);
         free(names);
         if (round % 64 == 0) empty(top);
@@ -78,6 +79,13 @@ def test_no_byte_beyond(harness: Path, tmp_path: Path, root: None) -> None:
     top.mkdir(parents=True)
     members = [file(b"d/%d" % number, b"x" * (number * 97 % 1500), uid=5) for number in range(24)]
     odd = [header(b"d/x", size=b"77777777777\0"), pax((b"path", b"d/y")), file(b"x", b"x", prefix=b"d"), folder(b"d")]
+    odd += [
+        folder(b"d/e/"),
+        symlink(b"d/l", b"../../l"),
+        symlink(b"d/m", b"m" * 100),
+        folder(b"d///"),
+        symlink(b"n", b""),
+    ]
     seed = archive(*members[:12], *odd, *members[12:], file(b"./d/dot"), file(b"d/" + b"n" * 98))
 
     done = subprocess.run([harness, top, str(ROUNDS)], input=seed, capture_output=True)
