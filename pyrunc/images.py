@@ -4,7 +4,8 @@
     name, descriptor = images.pull("docker.io/library/debian:12")
     images.unpack(name, "bundle")
     images.repack("bundle", "oci:layout:changed")
-    images.push("oci:layout:changed", "docker://registry.example/changed:1", access=images.Access(credentials="me:x"))
+    me = images.Access(credentials="me:secret")
+    images.copy("oci:layout:changed", "docker://registry.example/changed:1", target_access=me)
 
 Images are named as on the command line (`pyrunc image copy --help`); `store` is the folder of the store, "" the usual
 one; `platform` is `OS/ARCH[/VARIANT]`, "" this machine's; `access` says how a registry is entered; `warn` is told, in

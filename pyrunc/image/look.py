@@ -15,6 +15,7 @@ from pyrunc.image.changes import Changes
 from pyrunc.image.draft import Draft, open_draft
 from pyrunc.image.inventory import Warn
 from pyrunc.image.repack import changed, compare_bundle, unpacked
+from pyrunc.image.transport import need_one_registry
 from pyrunc.specs.errors import Invalid
 
 
@@ -44,6 +45,7 @@ def differences(
         source = before or (beginning.source if beginning else "")
         if not source:
             raise Invalid(f"{after} was unpacked with --layers or by another tool", hint="name the image as well")
+        need_one_registry(access, source, "" if bundle else after)
         platform = platform or (beginning.platform if beginning else "")
         base = stack.enter_context(closing(open_draft(source, platform, store=store, access=access)))
         if bundle:

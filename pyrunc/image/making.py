@@ -126,7 +126,9 @@ def insert(
 
     from pyrunc.image.draft import open_draft
     from pyrunc.image.insert import insert as put
+    from pyrunc.image.transport import need_one_registry
 
+    need_one_registry(access, image, target)
     with closing(open_draft(image, platform, store=store, access=access)) as draft:
         put(draft, source, destination, opaque=opaque, compress=compress, warn=warn)
         note(draft, said, "pyrunc image insert", layer=True)
@@ -149,7 +151,9 @@ def white_out(
 
     from pyrunc.image.draft import open_draft
     from pyrunc.image.insert import remove as hide
+    from pyrunc.image.transport import need_one_registry
 
+    need_one_registry(access, image, target)
     with closing(open_draft(image, platform, store=store, access=access)) as draft:
         hide(draft, path, compress=compress)
         note(draft, said, "pyrunc image insert", layer=True)
@@ -173,7 +177,9 @@ def config(
 
     from pyrunc.image import edit
     from pyrunc.image.draft import open_draft
+    from pyrunc.image.transport import need_one_registry
 
+    need_one_registry(access, image, target)
     with closing(open_draft(image, platform, store=store, access=access)) as draft:
         edit.clear(draft, clear)
         for name, values in changes.items():

@@ -26,6 +26,7 @@ from pyrunc.image.source import Layer
 from pyrunc.image.stream import contents
 from pyrunc.image.tarread import FOLDER, Reader
 from pyrunc.image.tarwrite import SECOND
+from pyrunc.image.transport import need_one_registry
 from pyrunc.image.workplace import workplace
 from pyrunc.sandbox import files
 from pyrunc.specs.errors import Invalid
@@ -61,6 +62,7 @@ def repack(
         hint = "--base IMAGE says which image it was unpacked from"
         raise Invalid(f"{bundle} has no {beginnings.NAME}: it was unpacked with --layers or by another tool", hint=hint)
     beginnings.refuse_foreign(bundle, beginning)
+    need_one_registry(access, source, target)
     draft = open_draft(source, platform or (beginning.platform if beginning else ""), store=store, access=access)
     with closing(draft):
         volumes = (draft.config.get("config") or {}).get("Volumes") or {} if mask_volumes else {}

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Protocol
 
 from pyrunc.image.access import Access
-from pyrunc.image.reference import check_name
+from pyrunc.image.reference import check_name, parse_place
 from pyrunc.specs.decode import Node
 from pyrunc.specs.errors import Failure, Invalid
 from pyrunc.specs.image import CONFIG_TYPES, INDEX_TYPES, Descriptor, digest_of
@@ -58,6 +58,14 @@ class Destination(Protocol):
 
 class Interrupted(Failure):
     """A blob that was on its way is lost, and may arrive when it is sent once more from its beginning."""
+
+
+def need_one_registry(access: Access | None, *places: str) -> None:
+    """A password that the caller gives is for one registry, and is not offered to two."""
+    hosts = {place.image.host for place in map(parse_place, filter(None, places)) if place.image}
+    if access and access.credentials and len(hosts) > 1:
+        hint = "an --authfile has one for each; `image copy` has --src-creds and --dest-creds"
+        raise Invalid(f"there is one password for {' and '.join(sorted(hosts))}", hint=hint)
 
 
 def describe(media_type: str, data: bytes, algorithm: str = "sha256") -> Descriptor:

@@ -11,6 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyrunc.cli.context import Context
     from pyrunc.cli.options import Given
+    from pyrunc.image.access import Access
 
 REFERRERS = ("referrers", SWITCH, "also what refers to the image, such as signatures; they are not checked")
 SIDES = tuple(
@@ -30,14 +31,20 @@ COMMAND = Command(
 )
 
 
+def sides(given: Given) -> tuple[Access, Access]:
+    """How the source and the target are entered; what is not said of one alone is said of both."""
+    from pyrunc.image.transport import need_one_registry
+
+    if not given.has("src-creds") and not given.has("dest-creds"):
+        need_one_registry(access(given), *given.arguments)
+    return access(given, "src-"), access(given, "dest-")
+
+
 def run(context: Context, given: Given) -> int:
     from pyrunc import images
 
     source, target = given.arguments
-    for side in ("src", "dest"):
-        for name, _, _ in ACCESS:
-            if given.has(name):
-                given.values.setdefault(f"{side}-{name}", given.values[name])
+    source_access, target_access = sides(given)
     with progress(given) as report:
         descriptor = images.copy(
             source,
@@ -45,8 +52,8 @@ def run(context: Context, given: Given) -> int:
             platform=given.text("platform"),
             all=given.switch("all"),
             store=given.text("store"),
-            access=access(given, "src-"),
-            target_access=access(given, "dest-"),
+            access=source_access,
+            target_access=target_access,
             referrers=given.switch("referrers"),
             report=report,
         )

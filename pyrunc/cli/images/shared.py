@@ -59,13 +59,15 @@ def stop_tidily() -> None:
 
 
 def access(given: Given, prefix: str = "") -> Access:
-    """What the flags say about registries."""
+    """What the flags say about registries: those with PREFIX, and where there are none those without."""
     from pyrunc.image.access import Access
 
-    verify = given.switch(f"{prefix}tls-verify") if given.has(f"{prefix}tls-verify") else None
-    return Access(
-        given.text(f"{prefix}authfile"), given.text(f"{prefix}creds"), verify, given.text(f"{prefix}cert-dir"), warn
-    )  # fmt: skip
+    authfile, creds, certificates, verify = (
+        f"{prefix}{name}" if given.has(f"{prefix}{name}") else name
+        for name in ("authfile", "creds", "cert-dir", "tls-verify")
+    )
+    verified = given.switch(verify) if given.has(verify) else None
+    return Access(given.text(authfile), given.text(creds), verified, given.text(certificates), warn)
 
 
 def warn(message: str) -> None:

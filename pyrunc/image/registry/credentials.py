@@ -1,6 +1,7 @@
 """Passwords of registries, from the files of podman, skopeo and Docker, and from their helpers.
 
-    $REGISTRY_AUTH_FILE, $XDG_RUNTIME_DIR/containers/auth.json, ~/.config/containers/auth.json,
+    $REGISTRY_AUTH_FILE, or
+    $XDG_RUNTIME_DIR/containers/auth.json or /run/containers/UID/auth.json, ~/.config/containers/auth.json,
     $DOCKER_CONFIG/config.json or ~/.docker/config.json
 
 The entry that names most of the repository wins. Must never write, and never put a password into a message.
@@ -16,6 +17,7 @@ from typing import Any
 
 from pyrunc.specs.errors import Failure, Invalid
 
+RUN = "/run/containers"  # where podman keeps passwords until the machine is switched off
 HELPER_SECONDS = 60
 TOKEN_USER = "<token>"  # the password is then one that only the token service takes
 DOCKER_KEY = "https://index.docker.io/v1/"
@@ -34,10 +36,11 @@ def _files() -> list[str]:
     environment, home = os.environ, os.path.expanduser("~")
     if environment.get("REGISTRY_AUTH_FILE"):
         return [environment["REGISTRY_AUTH_FILE"]]
-    runtime = environment.get("XDG_RUNTIME_DIR") or f"/run/containers/{os.geteuid()}"
+    runtime = environment.get("XDG_RUNTIME_DIR")
+    first = f"{runtime}/containers/auth.json" if runtime else f"{RUN}/{os.geteuid()}/auth.json"
     config = environment.get("XDG_CONFIG_HOME") or os.path.join(home, ".config")
     return [
-        os.path.join(runtime, "containers/auth.json"),
+        first,
         os.path.join(config, "containers/auth.json"),
         os.path.join(environment.get("DOCKER_CONFIG") or os.path.join(home, ".docker"), "config.json"),
     ]

@@ -19,6 +19,7 @@ from pyrunc.image.access import Access
 from pyrunc.image.registry.auth import challenges
 from pyrunc.image.registry.client import Client
 from pyrunc.specs.errors import PyruncError
+from tests.pyrunc.command import Pyrunc
 from tests.pyrunc.image.images import LOWER, MANIFEST, UPPER, Layout, digest
 from tests.pyrunc.image.registries import Faulty, basic, certificate, over_tls, registry, reply
 
@@ -237,6 +238,26 @@ def test_mirrors_are_not_told_passwords(faulty: Faulty, tmp_path: Path) -> None:
         mirror.close()
 
     assert mirror.asked("/manifests/") and all("Authorization" not in headers for headers in mirror.asked("/"))
+
+
+@pytest.mark.parametrize("how", ["copy", "config", "repack"])
+def test_one_password_is_not_offered_to_two_registries(
+    faulty: Faulty, tmp_path: Path, pyrunc: Pyrunc, how: str, root: None
+) -> None:
+    """Which of them it is for nobody has said, so neither is asked."""
+    place, target = f"docker://{faulty.host}/a/box:1", "docker://localhost:1/box"
+    made = Layout(tmp_path / "plain")
+    made.image(LOWER, name="box")
+    images.unpack(f"oci:{made.write()}:box", str(tmp_path / "bundle"))
+    words = {
+        "copy": ["copy", place, target],
+        "config": ["config", "--author=me", f"--tag={target}", place],
+        "repack": ["repack", f"--base={place}", str(tmp_path / "bundle"), target],
+    }
+    done = pyrunc("image", words[how][0], "--creds=me:secret", *words[how][1:])
+
+    assert done.code == 1 and "there is one password for localhost:1 and localhost:" in done.err
+    assert faulty.requests == []
 
 
 def test_redirects_in_circles(faulty: Faulty, tmp_path: Path) -> None:
