@@ -15,7 +15,7 @@ from pyrunc.image.fields import shown
 from pyrunc.image.folders import Folder
 from pyrunc.image.tarread import Entry
 from pyrunc.sandbox import files
-from pyrunc.specs.errors import Invalid
+from pyrunc.specs.errors import Failure, Invalid
 
 # That of users is for user namespaces (userxattr). No image can have either (attributes.skipped).
 OPAQUE, OPAQUE_OF_USERS = b"trusted.overlay.opaque", b"user.overlay.opaque"
@@ -44,7 +44,7 @@ class LayerApplier(Applier):
     def _settle(self) -> None:
         # Last, because a whiteout does not concern what its own layer has, in whatever order they come.
         for path in sorted(self.emptied):
-            os.setxattr(self.folders.make(path).fd, self.opaque, b"y")
+            make_opaque(self.folders.make(path).fd, self.opaque)
         for above, name in sorted(self.hidden):
             self.folders.trim()
             white_out(self.folders.make(above).fd, name, self.opaque)
@@ -73,9 +73,17 @@ def white_out(folder: int, name: bytes, opaque: bytes) -> None:
         if stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
             fd = os.open(name, FOLDER | os.O_NOFOLLOW, dir_fd=folder)
             try:
-                os.setxattr(fd, opaque, b"y")
+                make_opaque(fd, opaque)
             finally:
                 os.close(fd)
+
+
+def make_opaque(folder: int, opaque: bytes) -> None:
+    try:
+        os.setxattr(folder, opaque, b"y")
+    except OSError as error:
+        what, hint = f"set the attribute {opaque.decode()}", "layers have to be on a file system that keeps it: " + FLAT
+        raise Failure(what, number=error.errno or 0, hint=hint) from error
 
 
 def complete(own: int, implied: list[bytes], lowers: list[int]) -> None:

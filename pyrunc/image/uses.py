@@ -70,24 +70,20 @@ def noted(folder: str, workplace: str, bundle: str, paths: Sequence[str]) -> Ite
 def collect_all(store: str) -> tuple[int, int]:
     """Removes the layers of STORE that nothing needs; how many files and bytes. Those for ids that the caller does not
     have any more are left."""
-    if not is_rootless():
-        return collect(folder_of(store, None), store)
     from pyrunc.image import mapped
 
+    place = os.path.abspath(store or default_folder())
     count = size = 0
-    for maps in (mapped.all_ids(), mapped.own_id()):
-        folder = folder_of(store, maps)
+    for maps in (mapped.all_ids() if is_rootless() else None, mapped.own_id()):
+        folder = folder_of(place, maps)
         if os.path.isdir(folder):
-            files, freed = mapped.collect(folder, os.path.abspath(store or default_folder()), maps)
+            files, freed = mapped.collect(folder, place, maps) if maps else collect(folder, place)
             count, size = count + files, size + freed
     return count, size
 
 
 def collect(folder: str, store: str) -> tuple[int, int]:
     """Removes the layers in FOLDER that neither an image in STORE nor a bundle needs; how many files and bytes."""
-    if not os.path.isdir(folder):
-        return 0, 0
-    store = store or default_folder()
     with layers.locked(folder, LOCK_EX):
         try:
             sweep(folder, layers.UNFINISHED)

@@ -222,6 +222,29 @@ def test_forged_marks_are_dropped(layout: Layout, place: Path) -> None:
         assert not any("overlay" in name for name in os.listxattr(path))
 
 
+def test_file_systems_that_keep_no_attributes(layout: Layout, place: Path) -> None:
+    """An emptied folder cannot be marked there: an error says so, and no layer is left that lacks the mark."""
+    (place / "plain").mkdir()
+    subprocess.run(["mount", "-t", "ramfs", "plain", place / "plain"], check=True)
+    try:
+        with pytest.raises(Failure, match=r"set the attribute trusted\.overlay\.opaque") as caught:
+            stack(layout, place / "plain", STACKS["emptied"][0])
+        assert "without --layers" in str(caught.value.hint)
+        assert list((place / "plain/layers").iterdir()) == []
+    finally:
+        subprocess.run(["umount", place / "plain"], check=True)
+
+
+def test_what_is_no_stack(layout: Layout, place: Path) -> None:
+    """A flat bundle is not mounted, and a folder that is not there is not mounted on."""
+    box = stack(layout, place)
+    images.unpack(f"oci:{layout.path}:box", str(place / "flat"))
+    with pytest.raises(Invalid, match="has no stack of layers"):
+        images.mount(str(place / "flat"))
+    with pytest.raises(Failure, match="mount the layers on"):
+        images.mount(str(box), str(place / "nowhere"))
+
+
 # -- garbage ----------------------------------------------------------------------------------------------------------
 
 
@@ -316,10 +339,10 @@ def test_killed_at_any_moment(layout: Layout, place: Path) -> None:
     source, box = f"oci:{layout.write()}:box", place / "box"
     words = [sys.executable, "-m", "pyrunc", "image", "unpack", "--layers", "--store", place, source, box]
     killed = 0
-    for moment in range(12):
+    for moment in range(20):
         process = subprocess.Popen(words, cwd=TOP)
         try:
-            process.wait(0.04 + 0.02 * moment)
+            process.wait(0.02 + 0.02 * moment)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
