@@ -79,6 +79,18 @@ class Folder:
         pass
 
 
+@contextmanager
+def unpacking() -> Iterator[None]:
+    """What is wrong with a compressed archive comes to light only when it is read."""
+    import zlib
+    from gzip import BadGzipFile
+
+    try:
+        yield
+    except (BadGzipFile, EOFError, zlib.error) as error:
+        raise Invalid(f"the archive is damaged: {error}") from None
+
+
 class Member(RawIOBase):
     """SIZE bytes from START on of FILE, which is read by nobody else."""
 
@@ -86,18 +98,21 @@ class Member(RawIOBase):
         self.file = file
         self.start = start
         self.end = start + size
-        file.seek(start)
+        with unpacking():
+            file.seek(start)
 
     def readable(self) -> bool:
         return True
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
         """To OFFSET from the beginning."""
-        return self.file.seek(self.start + offset) - self.start
+        with unpacking():
+            return self.file.seek(self.start + offset) - self.start
 
     def readinto(self, buffer: Any, /) -> int:
-        room = max(0, self.end - self.file.tell())
-        return self.file.readinto(memoryview(buffer)[:room]) or 0
+        with unpacking():
+            room = max(0, self.end - self.file.tell())
+            return self.file.readinto(memoryview(buffer)[:room]) or 0
 
     def close(self) -> None:
         self.file.close()
@@ -109,7 +124,6 @@ class Archive:
 
     def __init__(self, path: str) -> None:
         import tarfile
-        import zlib
 
         from tarsafe import TarSafe
 
@@ -122,11 +136,11 @@ class Archive:
         try:
             self.tar: tarfile.TarFile = TarSafe.open(path, "r:gz" if self.gzipped else "r:")
             self.members = self._members()
-        except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+        except BaseException as error:
             self.file.close()
-            raise Invalid(f"{path} is not a whole archive: {error}") from None
-        except BaseException:
-            self.file.close()
+            # Errors of any class, because tarfile does not check much of what it reads.
+            if isinstance(error, Exception) and not isinstance(error, Invalid):
+                raise Invalid(f"{path} is not a whole archive: {error}") from None
             raise
 
     def _members(self) -> dict[str, TarInfo]:

@@ -6,7 +6,9 @@ the bytes and the random numbers.
 
 from __future__ import annotations
 
+import gzip
 import json
+import zlib
 from random import Random
 from typing import Any
 
@@ -167,6 +169,16 @@ def _summed(block: bytes) -> bytes:
     return block[:148] + b"%06o\0 " % (sum(block[:148]) + sum(block[156:]) + 256) + block[156:]
 
 
+def mutate_archive(data: bytes, random: Random) -> bytes:
+    """An archive that may be compressed, which stays it mostly."""
+    if not data.startswith(b"\x1f\x8b") or random.random() < 0.2:
+        return mutate_bytes(data, random) if random.random() < 0.1 else mutate_tar(data, random)
+    try:
+        return gzip.compress(mutate_tar(gzip.decompress(data), random), 1, mtime=0)
+    except (OSError, EOFError, zlib.error):
+        return mutate_bytes(data, random)
+
+
 def mutate_text(data: bytes, random: Random) -> bytes:
     """Puts in, or in the place of something, a piece of a GVariant text."""
     at = random.randrange(len(data) + 1)
@@ -178,5 +190,6 @@ def mutate_text(data: bytes, random: Random) -> bytes:
 
 MUTATORS = {
     "config": mutate_json, "image": mutate_json, "tar": mutate_tar, "layer": mutate_tar, "dbus": mutate_bytes,
-    "criu": mutate_bytes, "gvariant": mutate_text, "seccomp": mutate_json,
+    "criu": mutate_bytes, "gvariant": mutate_text, "seccomp": mutate_json, "store": mutate_json,
+    "archives": mutate_archive, "stream": mutate_bytes, "challenge": mutate_bytes,
 }  # fmt: skip

@@ -29,6 +29,7 @@ from pyrunc.specs.image import Manifest, check_layers, check_layout, decode_eith
 from pyrunc.specs.rules import check
 from pyrunc.specs.runtime import decode_spec
 from tests.fuzz.outside import OUTSIDE, outside_seeds
+from tests.fuzz.stores import STORES, store_seeds
 
 CORPUS = Path(__file__).parent / "corpus"
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -158,7 +159,7 @@ def _look(work: str) -> list[tuple[object, ...]]:
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
-    "config": config, "image": image, "tar": tar, "layer": layer, **OUTSIDE,
+    "config": config, "image": image, "tar": tar, "layer": layer, **OUTSIDE, **STORES,
 }  # fmt: skip
 MANIFEST = (DATA / "manifest-example.json").read_bytes()
 
@@ -168,6 +169,8 @@ def seeds(name: str) -> list[bytes]:
     found = [path.read_bytes() for path in sorted((CORPUS / name).glob("*"))]
     if name in OUTSIDE:
         found += outside_seeds(name)
+    elif name in STORES:
+        found += store_seeds(name)
     elif name == "config":
         found += [path.read_bytes() for path in sorted(GOLDEN.glob("*.json"))]
         found += [path.read_bytes() for path in sorted(DATA.glob("config-*.json"))]
