@@ -93,6 +93,7 @@ def compile_program(sources: list[str], target: str, defines: dict[str, str] | N
     ways = [["-static"], []]
     if name == "launcher" and os.uname().machine in ("x86_64", "aarch64"):
         ways.insert(0, [*FREESTANDING, "-static"])
+    complaint = ""
     for static in ways:
         command = [*compiler, *cflags, *sources, "-o", target, *ldflags, *static]
         try:
@@ -101,10 +102,12 @@ def compile_program(sources: list[str], target: str, defines: dict[str, str] | N
             raise CompileError(f"cannot build {name}: {error}; it needs a C compiler (gcc, libc6-dev)") from None
         if result.returncode == 0:
             break
+        complaint = complaint or result.stderr
     else:
         raise CompileError(f"cannot build {name}: {shlex.join(command)}\n{result.stderr}")
-    if not static:
-        print(f"warning: {name} is linked dynamically, because there is no static C library", file=sys.stderr)
+    if complaint:
+        how = "statically, with a C library" if static else "dynamically"
+        print(f"warning: {name} is linked {how}: {complaint}", file=sys.stderr)
 
 
 def boot_header() -> str:

@@ -72,3 +72,17 @@ def test_launcher_alone(tree: Path, compiler: str, tmp_path: Path) -> None:
 
     assert complaints(tree, *build) == ""
     assert launcher.stat().st_size < 50_000
+
+
+def test_headers_with_macros(tree: Path, tmp_path: Path) -> None:
+    """The launcher's own functions are compiled also where the C library's headers have macros of these names, as
+    glibc's have from 2.43 on."""
+    if shutil.which("gcc") is None:
+        pytest.skip("gcc is not installed")
+    macros = tmp_path / "macros.h"
+    names = {"memchr": "a, b, c", "strchr": "a, b", "strrchr": "a, b", "strstr": "a, b"}
+    lines = [f"#define {name}({arguments}) ({name}({arguments}))" for name, arguments in names.items()]
+    macros.write_text("\n".join(["#define _GNU_SOURCE", "#include <string.h>", *lines, ""]))
+    flags = ["-DFREESTANDING", "-ffreestanding", "-include", str(macros), "-Isandbox/native"]
+
+    assert complaints(tree, "gcc", *WARNINGS, *flags, "sandbox/native/launcher/runtime.c") == ""

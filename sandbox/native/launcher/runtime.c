@@ -222,7 +222,8 @@ int memcmp(const void *one, const void *other, size_t size) {
     return 0;
 }
 
-void *memchr(const void *bytes, int wanted, size_t size) {
+/* Names in parentheses: in glibc's headers, from 2.43 on, they are macros too. */
+void *(memchr)(const void *bytes, int wanted, size_t size) {
     for (const unsigned char *at = bytes; size; size--, at++)
         if (*at == (unsigned char)wanted)
             return (void *)at;
@@ -254,9 +255,9 @@ int strncmp(const char *one, const char *other, size_t size) {
 
 int strcmp(const char *one, const char *other) { return strncmp(one, other, SIZE_MAX); }
 
-char *strchr(const char *text, int wanted) { return memchr(text, wanted, strlen(text) + 1); }
+char *(strchr)(const char *text, int wanted) { return (memchr)(text, wanted, strlen(text) + 1); }
 
-char *strrchr(const char *text, int wanted) {
+char *(strrchr)(const char *text, int wanted) {
     for (size_t length = strlen(text) + 1; length; length--)
         if (text[length - 1] == (char)wanted)
             return (char *)text + length - 1;
@@ -277,7 +278,7 @@ size_t strcspn(const char *text, const char *refused) {
     return length;
 }
 
-char *strstr(const char *text, const char *wanted) {
+char *(strstr)(const char *text, const char *wanted) {
     for (size_t length = strlen(wanted); *text; text++)
         if (!strncmp(text, wanted, length))
             return (char *)text;
