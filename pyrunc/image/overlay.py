@@ -13,6 +13,7 @@ import stat
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from errno import EPERM
 
 from pyrunc.specs.errors import Failure
 
@@ -42,7 +43,7 @@ def opened(paths: Sequence[str]) -> Iterator[list[int]]:
     fds: list[int] = []
     try:
         for path in paths:
-            fds.append(_readable(_apart(lambda path=path: _image(path))) if is_image(path) else os.open(path, FOLDER))  # type: ignore[misc]
+            fds.append(_open(path))
         yield fds
     finally:
         for fd in fds:
@@ -76,6 +77,10 @@ def stack(layers: Sequence[str], upper: str = "", work: str = "", options: Seque
             return _new("overlay", "overlay", words, 0 if upper else RDONLY)
 
     return _apart(make)
+
+
+def _open(path: str) -> int:
+    return _readable(_apart(lambda: _image(path))) if is_image(path) else os.open(path, FOLDER)
 
 
 def is_image(path: str) -> bool:
@@ -128,7 +133,8 @@ def _apart(make: Callable[[], int]) -> int:
         try:
             return pool.submit(enter_and_make).result()
         except OSError as error:
-            raise Failure("look into layers", number=error.errno or 0) from error
+            hint = "only root may, or root of a user namespace" if error.errno == EPERM else None
+            raise Failure("look into layers", number=error.errno or 0, hint=hint) from error
 
 
 def _new(kind: str, source: str, options: Sequence[str], attributes: int) -> int:

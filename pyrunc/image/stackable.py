@@ -91,7 +91,7 @@ def complete(own: int, implied: list[bytes], lowers: list[int]) -> None:
     describing them, and, because overlayfs does not look for the attribute there, what its emptied root hides."""
     before = os.fstat(own)
     for opaque in (OPAQUE, OPAQUE_OF_USERS):
-        if os.fsdecode(opaque) in os.listxattr(own):
+        if is_opaque(own, opaque):
             for name in {os.fsencode(name) for lower in lowers for name in os.listdir(lower)}:
                 white_out(own, name, opaque)
             os.utime(own, ns=(before.st_atime_ns, before.st_mtime_ns))
@@ -140,9 +140,9 @@ def _lookup(lowers: list[int], path: bytes) -> int:
     return -1
 
 
-def is_opaque(folder: int) -> bool:
-    """Whether FOLDER hides what layers below have in it."""
-    return any(os.fsencode(name) in (OPAQUE, OPAQUE_OF_USERS) for name in os.listxattr(folder))
+def is_opaque(folder: int, *marks: bytes) -> bool:
+    """Whether FOLDER hides what layers below have in it, by one of these attributes."""
+    return any(os.fsencode(name) in marks for name in os.listxattr(folder))
 
 
 def _hidden(layer: int, path: bytes) -> bool:
@@ -154,7 +154,7 @@ def _hidden(layer: int, path: bytes) -> bool:
         if stat.S_ISDIR(mode):
             fd = files.open_nolinks(layer, above or b".", FOLDER)
             try:
-                if is_opaque(fd):
+                if is_opaque(fd, OPAQUE, OPAQUE_OF_USERS):
                     return True
             finally:
                 os.close(fd)

@@ -16,7 +16,7 @@ from pyrunc.image.changes import Changes, compare, parent
 from pyrunc.image.draft import Draft
 from pyrunc.image.inventory import Inventory, Warn
 from pyrunc.image.repack import compare_bundle, same_contents
-from pyrunc.image.stackable import is_opaque
+from pyrunc.image.stackable import OPAQUE, OPAQUE_OF_USERS, is_opaque
 from pyrunc.image.stacked import Stack
 from pyrunc.image.tarread import CHAR, FOLDER
 from pyrunc.image.uses import name_of
@@ -38,11 +38,15 @@ def changed(
             yield root, new, compare_bundle(root, new, None, draft, masks)
         return
     with stack.below() as base, overlay.opened([stack.upper]) as (upper,):
-        yield upper, *compare_upper(upper, base, masks, warn)
+        mark = OPAQUE_OF_USERS if "userxattr" in stack.options else OPAQUE
+        yield upper, *compare_upper(upper, base, mark, masks, warn)
 
 
-def compare_upper(upper: int, base: int, masks: tuple[bytes, ...], warn: Warn) -> tuple[Inventory, Changes]:
-    """The inventory of UPPER, and what has become of the root file system BASE by it."""
+def compare_upper(
+    upper: int, base: int, mark: bytes, masks: tuple[bytes, ...], warn: Warn
+) -> tuple[Inventory, Changes]:
+    """The inventory of UPPER, where MARK is on folders that hide what is below, and what has become of the root file
+    system BASE by it."""
     new = inventory.take(upper, warn)
     gone = [path for path, record in new.items() if record.type == CHAR and record.device == 0]
     for path in gone:
@@ -50,17 +54,17 @@ def compare_upper(upper: int, base: int, masks: tuple[bytes, ...], warn: Warn) -
     old: Inventory = {}
     for path in [*new, *gone]:
         if path not in old:
-            hides = path in new and new[path].type == FOLDER and _hides(upper, path)
+            hides = path in new and new[path].type == FOLDER and _hides(upper, path, mark)
             old.update(_below(base, path, hides))
     for path in {parent(path) for path in gone}:
         _add_sibling(base, path, old, new)
     return new, compare(old, new, lambda path: same_contents(upper, base, path), masks)
 
 
-def _hides(upper: int, path: bytes) -> bool:
+def _hides(upper: int, path: bytes, mark: bytes) -> bool:
     fd = files.open_nolinks(upper, path or b".", OPEN_FOLDER)
     try:
-        return is_opaque(fd)
+        return is_opaque(fd, mark)
     finally:
         os.close(fd)
 

@@ -47,17 +47,14 @@ def noted(folder: str, workplace: str, bundle: str, paths: Sequence[str]) -> Ite
     text = json.dumps([bundle, *paths])
     try:
         os.makedirs(os.path.dirname(note), 0o700, exist_ok=True)
-        with open(own, "x", encoding="ascii") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+        _write(own, text)
         try:
             os.link(own, note)
         except OSError as error:
             if error.errno not in (EXDEV, EPERM, EMLINK):
                 raise
-            with open(note, "x", encoding="ascii") as file:
-                file.write(text)
+            _write(note, text)
+        durable.sync(os.path.dirname(note))  # before the bundle has its name, so that no bundle is unknown
     except OSError as error:
         raise Failure(f"note the layers of {bundle}", number=error.errno or 0) from error
     try:
@@ -65,6 +62,13 @@ def noted(folder: str, workplace: str, bundle: str, paths: Sequence[str]) -> Ite
     except BaseException:
         os.unlink(note)
         raise
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "x", encoding="ascii") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def collect_all(store: str) -> tuple[int, int]:

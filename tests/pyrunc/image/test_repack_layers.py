@@ -144,6 +144,14 @@ def test_exactly_the_change(box: Path, place: Path, change: Callable[[Path], Non
         assert described(root) == expected
 
 
+def test_a_mark_that_is_none(box: Path) -> None:
+    """Anybody can set attributes of users; in a stack of root's they hide nothing, and do not reach an image."""
+    with at_work(box) as root:
+        os.setxattr(root / "etc", "user.overlay.opaque", b"y")
+        assert (root / "etc/a").exists()
+    assert images.diff(str(box)) == []
+
+
 def test_a_folder_that_came_back(box: Path) -> None:
     """Nothing is said to have gone that is there."""
     with at_work(box) as root:
