@@ -103,16 +103,24 @@ class Client:
         self, path: str, *, scopes: tuple[str, ...], headers: dict[str, str]
     ) -> tuple[urllib3.BaseHTTPResponse, bytes]:
         """A short body, whole, and the answer that it came with."""
-        response = self.request("GET", path, scopes=scopes, headers=headers, stream=True)
-        try:
-            data = response.read(LIMIT_DOCUMENT + 1, decode_content=False)
-        except urllib3.exceptions.HTTPError as error:
-            raise Failure(f"fetch {self.server.host}{_shown(path)}", detail=str(error)[:200]) from None
-        finally:
-            response.close()
-        if len(data) > LIMIT_DOCUMENT:
-            raise Invalid(f"{self.server.host}{_shown(path)} is larger than {LIMIT_DOCUMENT} bytes")
-        return response, data
+        for attempt in range(1, ATTEMPTS + 1):
+            response = self.request("GET", path, scopes=scopes, headers=headers, stream=True)
+            try:
+                data = b""
+                # Until there is nothing more, because only then it turns out whether that was all.
+                while len(data) <= LIMIT_DOCUMENT and (piece := response.read(LIMIT_DOCUMENT, decode_content=False)):
+                    data += piece
+            except urllib3.exceptions.HTTPError as error:
+                if attempt == ATTEMPTS:
+                    raise Broken(f"fetch {self.server.host}{_shown(path)}", detail=str(error)[:200]) from None
+                self._wait(attempt, "")
+                continue
+            finally:
+                response.close()
+            if len(data) > LIMIT_DOCUMENT:
+                raise Invalid(f"{self.server.host}{_shown(path)} is larger than {LIMIT_DOCUMENT} bytes")
+            return response, data
+        raise AssertionError("the last attempt returns or raises")
 
     def _follow(
         self, method: str, url: str, headers: dict[str, str], body: bytes | None, proof: dict[str, str]

@@ -111,6 +111,22 @@ def test_a_cut_transfer_goes_on(faulty: Faulty, tmp_path: Path) -> None:
     assert ranges[0] == "" and all(later.startswith("bytes=") for later in ranges[1:])
 
 
+@pytest.mark.parametrize("count", [3, 1000])
+def test_a_manifest_that_is_cut(faulty: Faulty, tmp_path: Path, count: int) -> None:
+    """It is asked for again, and given up when it never comes whole."""
+
+    def cut_short(request: Any) -> bool:
+        reply(request, 200, faulty.manifests["1"][1][:50], 400, **{"Content-Type": MANIFEST})
+        request.close_connection = True
+        return True
+
+    faulty.faults.append(Times(count, "/manifests/", cut_short))
+    if count == 3:
+        pull(faulty, tmp_path)
+    else:
+        refused(faulty, tmp_path, "cannot fetch localhost.*manifests/1")
+
+
 def test_a_server_without_ranges(faulty: Faulty, tmp_path: Path) -> None:
     """One that begins at the beginning each time is listened to from where we were."""
     faulty.faults.append(Times(1, digest(BIG), cut))
