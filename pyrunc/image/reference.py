@@ -27,8 +27,15 @@ WORDS = re.compile(r"[A-Za-z0-9]+(?:(?:[-._:@/+]|--)[A-Za-z0-9]+)*")
 LABEL = r"(?:[A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9-]*[A-Za-z0-9])"
 HOST = re.compile(rf"(?:{LABEL}(?:\.{LABEL})*|\[[0-9a-fA-F:]+\])(?::[0-9]{{1,5}})?")
 
+LOOPBACK = re.compile(r"127(?:\.[0-9]{1,3}){3}")  # and not a name that begins like it
+
 DOCKER, DOCKER_HOST = "docker.io", "registry-1.docker.io"
 LIMIT_NAME = 255
+
+
+def is_local(host: str) -> bool:
+    """Whether a host without its port is this machine, to which nobody else listens."""
+    return host in ("localhost", "[::1]", "::1") or LOOPBACK.fullmatch(host) is not None
 
 
 class Reference:

@@ -12,7 +12,7 @@ import tomllib
 from typing import Any
 
 from pyrunc.image.access import Access
-from pyrunc.image.reference import DOCKER, DOCKER_HOST, Reference
+from pyrunc.image.reference import DOCKER, DOCKER_HOST, Reference, is_local
 from pyrunc.specs.errors import Failure, Invalid
 
 CERTIFICATES = ("/etc/containers/certs.d", "/etc/docker/certs.d")
@@ -48,8 +48,7 @@ class Server:
     @property
     def local(self) -> bool:
         """On this machine, where plain HTTP is heard by nobody else."""
-        host = self.host if self.host.endswith("]") else self.host.rpartition(":")[0] or self.host
-        return host in ("localhost", "[::1]") or host.startswith("127.")
+        return is_local(self.host if self.host.endswith("]") else self.host.rpartition(":")[0] or self.host)
 
     def _certificates(self, folders: list[str]) -> None:
         for folder in folders:
@@ -94,6 +93,8 @@ def _itself(image: Reference, access: Access) -> Server:
         server = Server(host_of(image.host), image.name, False, access.certificates)
     if access.verify is not None:
         server.insecure = not access.verify
+        if access.verify:
+            server.scheme = server.scheme or "https"  # asked for, also of this machine
     return server
 
 

@@ -15,13 +15,13 @@ from urllib.request import getproxies, proxy_bypass
 
 import urllib3
 
+from pyrunc.image.reference import is_local
 from pyrunc.specs.errors import Failure
 
 if TYPE_CHECKING:
     from pyrunc.image.registry.hosts import Server
 
 READ_SECONDS = 60
-LOCAL = ("localhost", "::1")
 
 
 class Pools:
@@ -64,9 +64,8 @@ class Pools:
 def proxy_for(url: str) -> str:
     """The proxy for an address; "" is none."""
     parts = urlsplit(url)
-    host = parts.hostname or ""
     proxies = getproxies()
-    if host in LOCAL or host.startswith("127.") or proxy_bypass(parts.netloc):
+    if is_local(parts.hostname or "") or proxy_bypass(parts.netloc):
         return ""
     proxy = proxies.get(parts.scheme) or proxies.get("all") or ""
     return proxy if "://" in proxy or not proxy else f"http://{proxy}"

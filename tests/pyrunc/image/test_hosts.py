@@ -348,6 +348,7 @@ def test_proxies(tmp_path: Path, mirror: Faulty, monkeypatch: pytest.MonkeyPatch
         ("*", "https://a.b/v2/", ""),
         ("", "https://localhost:5000/v2/", ""),
         ("", "http://127.0.0.1/v2/", ""),
+        ("", "http://127.0.0.1.b/v2/", "http://q:2"),
         ("", "http://[::1]:5000/v2/", ""),
     ],
 )
@@ -358,6 +359,24 @@ def test_which_proxy(monkeypatch: pytest.MonkeyPatch, no: str, url: str, expecte
     monkeypatch.setenv("NO_PROXY", no)
 
     assert proxy_for(url) == expected
+
+
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [("localhost", True), ("localhost:5000", True), ("127.0.0.1", True), ("127.1.2.3:5000", True), ("[::1]", True),
+     ("[::1]:5000", True), ("127.evil.example", False), ("127.0.0.1.example:80", False), ("localhost.example", False)],
+)  # fmt: skip
+def test_this_machine(host: str, local: bool) -> None:
+    """Plain HTTP will do on this machine, and nowhere that is called almost like it."""
+    assert hosts.Server(host, "box").local == local
+
+
+def test_encryption_that_is_asked_for(tmp_path: Path, source: str) -> None:
+    """--tls-verify holds on this machine as well."""
+    with registry(tmp_path / "registry") as host:
+        with pytest.raises(PyruncError, match=f"cannot reach {host}"):
+            images.copy(source, f"docker://{host}/box", target_access=Access(verify=True))
+        images.copy(source, f"docker://{host}/box")
 
 
 def test_warnings_of_a_registry(mirror: Faulty, tmp_path: Path) -> None:
