@@ -17,7 +17,7 @@ from .conftest import Bundle, Unguarded
 LABEL = "pyrunc_u:pyrunc_r:no_such_label_t:s0"
 OVER = "mount -t tmpfs tmpfs /proc && mkdir -p /proc/self/attr && : >/proc/self/attr/exec && echo ready"
 NO_RING = "--no-new-keyring"  # it would have to be labelled first
-KINDS = ("image", "process")
+KINDS = ("folder", "link", "process")
 
 
 @pytest.fixture
@@ -34,8 +34,11 @@ def unasked(builds: Builds, runtime: Runtime) -> Unguarded:
 
 def attack(box: Box, kind: str) -> tuple[Result, str]:
     """The result of a start, or of an `exec`, with a label; and what the file in the place of the true one has."""
-    if kind == "image":
+    if kind != "process":
         fake = box.rootfs / "proc/self/attr/exec"
+        if kind == "link":
+            (box.rootfs / "proc").rmdir()
+            (box.rootfs / "proc").symlink_to("tmp")
         fake.parent.mkdir(parents=True)
         fake.write_text("")
         box.without_mount("/proc")
