@@ -81,8 +81,8 @@ def test_headers_with_macros(tree: Path, tmp_path: Path) -> None:
         pytest.skip("gcc is not installed")
     macros = tmp_path / "macros.h"
     names = {"memchr": "a, b, c", "strchr": "a, b", "strrchr": "a, b", "strstr": "a, b"}
-    lines = [f"#define {name}({arguments}) ({name}({arguments}))" for name, arguments in names.items()]
+    lines = [f"#define {name}({given}) _Generic(0, default: {name})({given})" for name, given in names.items()]
     macros.write_text("\n".join(["#define _GNU_SOURCE", "#include <string.h>", *lines, ""]))
-    flags = ["-DFREESTANDING", "-ffreestanding", "-include", str(macros), "-Isandbox/native"]
+    flags = ["-std=gnu11", "-fsyntax-only", "-DFREESTANDING", "-ffreestanding", "-include", str(macros)]
 
-    assert complaints(tree, "gcc", *WARNINGS, *flags, "sandbox/native/launcher/runtime.c") == ""
+    assert complaints(tree, "gcc", *flags, "-Isandbox/native", "sandbox/native/launcher/runtime.c") == ""
