@@ -47,10 +47,11 @@ static int open_handle(struct stack *stack, const char *path) {
     if (S_ISREG(found.st_mode)) {
         int image = mount_image(handle);
         close(handle);
+        if (image < 0)
+            return because(image, DETAIL_SOURCE, path);
         handle = image;
     }
-    if (handle >= 0)
-        stack->handles[stack->count++] = handle;
+    stack->handles[stack->count++] = handle;
     return handle;
 }
 
