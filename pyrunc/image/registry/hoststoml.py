@@ -42,8 +42,11 @@ def itself(image: Reference, access: Access) -> Server | None:
     own = {key: value for key, value in values.items() if key != "host"}
     if not own:
         return None
-    url = own.pop("server", "") or f"https://{host_of(image.host)}"
-    return _server(url, own, folder, image, access, {PULL, RESOLVE, PUSH})
+    url = own.pop("server", "")
+    server = _server(url or f"https://{host_of(image.host)}", own, folder, image, access, {PULL, RESOLVE, PUSH})
+    if not url:
+        server.scheme = ""  # as for every registry
+    return server
 
 
 def _table(image: Reference) -> tuple[str, dict[str, Any]]:

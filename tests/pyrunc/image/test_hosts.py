@@ -92,6 +92,15 @@ def test_the_registry_is_elsewhere(tmp_path: Path, mirror: Faulty) -> None:
     pull(tmp_path)
 
 
+def test_the_registry_where_it_is(tmp_path: Path, mirror: Faulty) -> None:
+    """What is said at the top without `server` is about the registry itself."""
+    toml(tmp_path, "_default", '[header]\nX-Key = "secret"\n')
+    pull(tmp_path, f"{mirror.host}/a/box:1")
+
+    assert {headers.get("X-Key") for _, path, headers in mirror.requests if path != "/v2/"} == {"secret"}
+    assert all("ns=" not in path for _, path, _ in mirror.requests)
+
+
 def test_paths_and_headers(tmp_path: Path, mirror: Faulty) -> None:
     """The API may be below a path, and be asked with headers, which no redirect takes elsewhere."""
     other = Faulty()
