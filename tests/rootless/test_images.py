@@ -14,7 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from pyrunc import images
+from pyrunc.image.access import Access
 from tests.pyrunc.image.images import Layout, config_of
+from tests.pyrunc.image.registries import passwords, registry
 from tests.pyrunc.image.tars import archive, file, folder, hardlink, header, symlink
 from tests.rootless.users import COUNT, FIRST_SUBID, User, own
 from tests.system import host
@@ -66,6 +69,24 @@ def unpack(user: User, image: Path, place: Path, *flags: str, name: str = "root"
     done = user(default_command(), "image", "unpack", *flags, f"oci:{image}:{name}", str(bundle))
     assert done.ok, done
     return bundle
+
+
+def test_out_of_a_registry_and_back(some: User, image: Path, place: Path, tmp_path: Path) -> None:
+    """The password that the command was given is known inside the user namespace, for unpack and for repack."""
+    secret = passwords(tmp_path / "passwords", "me", "secret")
+    with registry(tmp_path / "registry", auth={"htpasswd": {"realm": "x", "path": str(secret)}}) as host:
+        images.copy(f"oci:{image}:root", f"docker://{host}/box:1", target_access=Access(credentials="me:secret"))
+        command = (default_command(), "image")
+        home = {"HOME": str(some.home)}
+        refused = some(*command, "unpack", f"docker://{host}/box:1", str(place / some.name), env=home)
+        done = some(*command, "unpack", "--creds=me:secret", f"docker://{host}/box:1", str(place / some.name))
+        bundle = place / some.name
+        made = some("sh", "-c", f"chmod u+rwx {bundle}/rootfs && echo x > {bundle}/rootfs/new")
+        packed = some(*command, "repack", "--creds=me:secret", str(bundle), f"docker://{host}/box:2")
+        found = images.history(f"docker://{host}/box:2", access=Access(credentials="me:secret"))
+
+    assert "asks for a password" in refused.err and done.ok and made.ok and packed.ok, (refused, done, made, packed)
+    assert found[-1]["created_by"] == "pyrunc image repack"
 
 
 def run(user: User, bundle: Path, *args: str) -> Result:
