@@ -3,8 +3,6 @@
 
 #include <sys/stat.h>
 
-enum { MAX_RACES = 200 };
-
 int change_attributes(int mount, uint64_t set, uint64_t clear, bool recursive) {
     struct mount_attributes attributes = {.set = set, .clear = clear};
     if (!set && !clear)

@@ -4,8 +4,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { MAX_RACES = 200 };
-
 /* Which of our detached mounts are attached by now: the first use moves one, every later one clones it. */
 static bool attached[FD_COUNT];
 

@@ -18,6 +18,9 @@
 #include "../protocol.h"
 #include "plan.h"
 
+/* How often something is done again that somebody else keeps exchanging meanwhile. */
+enum { MAX_RACES = 200 };
+
 /* Every fd that the launcher owns, in one table, so that all can be moved out of the way of the process's fds. */
 enum fd_name {
     FD_CONTROL, FD_ROOT, FD_PROC, FD_CONSOLE, FD_EMPTY_FOLDER, FD_OOM_SCORE_ADJ, FD_OPENER, FD_DEVICES,

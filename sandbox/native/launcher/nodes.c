@@ -6,8 +6,6 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-enum { MAX_RACES = 200 };
-
 /* Opens the folder that PATH is to be made in, making it too when it is missing. */
 int open_parent(const char *path, char last[256]) {
     char folder[PATH_MAX];
