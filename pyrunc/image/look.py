@@ -20,15 +20,18 @@ from pyrunc.specs.errors import Invalid
 
 
 def history(draft: Draft) -> list[dict[str, Any]]:
-    """The steps of the history, each with the layer that it made; layers that no step speaks of come last."""
+    """The steps of the history, each with the layer that it made. Layers that no step speaks of come first: who changes
+    an image without a history notes his own step, which made what is on top."""
     layers = [{"digest": layer["digest"], "size": layer["size"]} for layer in draft.manifest["layers"]]
-    steps: list[dict[str, Any]] = []
-    for entry in draft.config.get("history") or []:
+    entries = draft.config.get("history") or []
+    untold = max(0, len(layers) - sum(not entry.get("empty_layer") for entry in entries))
+    steps: list[dict[str, Any]] = [{"layer": layer} for layer in layers[:untold]]
+    told = iter(layers[untold:])
+    for entry in entries:
         step = {key: value for key, value in entry.items() if key != "empty_layer"}
-        if not entry.get("empty_layer") and layers:
-            step["layer"] = layers.pop(0)
-        steps.append(step)
-    return steps + [{"layer": layer} for layer in layers]
+        layer = None if entry.get("empty_layer") else next(told, None)
+        steps.append({**step, "layer": layer} if layer else step)
+    return steps
 
 
 def differences(

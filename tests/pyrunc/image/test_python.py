@@ -104,3 +104,15 @@ def test_importing_it_is_cheap(tree: Path) -> None:
     done = subprocess.run([sys.executable, "-c", program], cwd=tree, capture_output=True, text=True, check=True)
 
     assert not {"urllib3", "json", "tarfile", "tarsafe", "subprocess", "tempfile"} & set(done.stdout.split())
+
+
+def test_history_that_begins_late(source: str, tmp_path: Path) -> None:
+    """What is added to an image without a history is the step of the layer on top, not of the lowest."""
+    store = str(tmp_path / "store")
+    (tmp_path / "file").write_text("x")
+    images.insert(source, str(tmp_path / "file"), "/file", target="box", store=store)
+    layers = [layer["digest"] for layer in images.inspect("box", store=store)["layers"]]
+    steps = images.history("box", store=store)
+
+    assert [step["layer"]["digest"] for step in steps] == layers
+    assert [step.get("created_by") for step in steps] == [None, None, "pyrunc image insert"]
