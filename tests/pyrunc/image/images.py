@@ -61,7 +61,7 @@ class Layout:
     ) -> dict[str, Any]:
         """An image of gzipped layers, or of BLOBS that unpack to LAYERS; the descriptor of its manifest."""
         if blobs is None:
-            blobs = [self.blob(gzip.compress(layer, 1), LAYER + "+gzip") for layer in layers]
+            blobs = [self.blob(gzip.compress(layer, 1, mtime=0), LAYER + "+gzip") for layer in layers]
         described = self.document(config or config_of(*layers), CONFIG)
         manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": described, "layers": blobs}
         entry = self.document(manifest, MANIFEST, **values)
