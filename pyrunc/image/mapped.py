@@ -41,7 +41,7 @@ def own_maps() -> tuple[Map, Map] | None:
     uids, gids = subordinate("/etc/subuid"), subordinate("/etc/subgid")
     if not uids or not gids:
         return None
-    return stacked(os.geteuid(), uids), stacked(os.getegid(), gids)
+    return joined(os.geteuid(), uids), joined(os.getegid(), gids)
 
 
 def own_id() -> tuple[Map, Map]:
@@ -87,7 +87,7 @@ def subordinate(path: str) -> list[tuple[int, int]]:
     return [(int(first), int(count)) for _, first, count in found if int(count)]
 
 
-def stacked(own: int, ranges: list[tuple[int, int]]) -> Map:
+def joined(own: int, ranges: list[tuple[int, int]]) -> Map:
     """The own id as 0, the ranges one after the other from 1 on."""
     made: Map = [(0, own, 1)]
     for first, count in ranges:
@@ -274,7 +274,7 @@ def enter_user_namespace() -> None:
 
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(CLONE_NEWUSER) != 0:
-        hint = "see /proc/sys/user/max_user_namespaces; --rootless does without"
+        hint = "see /proc/sys/user/max_user_namespaces; --rootless without --layers does without"
         raise Failure("make a user namespace", number=ctypes.get_errno(), hint=hint)
 
 
