@@ -98,7 +98,10 @@ def _below(base: int, path: bytes, all: bool) -> Inventory:
 
 def _add_sibling(base: int, path: bytes, old: Inventory, new: Inventory) -> None:
     """One more of what is left in the folder PATH, if any is, so that it does not seem to have lost everything."""
-    folder = files.open_nolinks(base, path or b".", OPEN_FOLDER)
+    try:
+        folder = files.open_nolinks(base, path or b".", OPEN_FOLDER)
+    except OSError:
+        return  # there is no such folder below, so nothing of it has gone
     try:
         for name in map(os.fsencode, os.listdir(folder)):
             sibling = _join(path, name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -150,6 +151,14 @@ def test_a_mark_that_is_none(box: Path) -> None:
         os.setxattr(root / "etc", "user.overlay.opaque", b"y")
         assert (root / "etc/a").exists()
     assert images.diff(str(box)) == []
+
+
+def test_a_whiteout_of_nothing(box: Path) -> None:
+    """What was never there has not gone."""
+    (box / "upper/own").mkdir()
+    for name in ("nothing", "own/nothing"):
+        os.mknod(box / "upper" / name, stat.S_IFCHR, 0)
+    assert images.diff(str(box)) == [("M", "/"), ("A", "/own")]
 
 
 def test_a_folder_that_came_back(box: Path) -> None:
