@@ -186,7 +186,7 @@ def remove(name: str, *, store: str = "", access: Access | None = None) -> None:
     if place.image:
         from pyrunc.image.registry.repository import Repository
 
-        with closing(Repository(place.image, access or Access())) as repository:
+        with closing(Repository(place.image, access or Access(), writing=True)) as repository:
             repository.delete()
     elif place.transport == "store":
         from pyrunc.image.store import Store

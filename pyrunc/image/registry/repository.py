@@ -2,7 +2,7 @@
 
 Lists come in pages, by `Link`. A registry that does not know referrers has them in an index under a tag that is made of
 the image's digest; who adds or deletes one there writes that index (distribution-spec, "referrers tag schema").
-Asks the registry itself and never a mirror, which need not know of the latest.
+Reads from the registry itself and never from a mirror, which need not know of the latest.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import urllib3
 from pyrunc.image.access import Access
 from pyrunc.image.reference import Reference
 from pyrunc.image.registry.client import Client, Refused
-from pyrunc.image.registry.hosts import writer
+from pyrunc.image.registry.hosts import readers, writer
 from pyrunc.image.registry.source import ACCEPT, enter, media_type
 from pyrunc.image.transport import describe
 from pyrunc.specs.decode import Node, decode
@@ -33,9 +33,13 @@ UNSUPPORTED = (400, 405)  # 400: Docker's registry takes a tag for a digest that
 
 
 class Repository:
-    def __init__(self, image: Reference, access: Access, client: Client | None = None) -> None:
+    def __init__(
+        self, image: Reference, access: Access, client: Client | None = None, writing: bool = False
+    ) -> None:
         self.image = image
-        self.client = client or enter(writer(image, access), image, access)
+        if client is None:
+            client = enter(writer(image, access) if writing else readers(image, access)[-1], image, access)
+        self.client = client
         self.base = self.client.server.base
 
     def tags(self) -> list[str]:
@@ -100,7 +104,7 @@ class Repository:
                 "DELETE", f"{self.base}/manifests/{target}", scopes=self.scopes("pull,push,delete"), expected=(200, 202)
             )  # fmt: skip
         except Refused as error:
-            if error.status not in UNSUPPORTED:
+            if error.status not in UNSUPPORTED or (self.image.digest and error.status != 405):
                 raise
             raise self._undeletable(error, manifest) from None
         if subject is not None and self._lacks_referrers(subject.digest):

@@ -152,6 +152,15 @@ def test_capabilities(tmp_path: Path, mirror: Faulty) -> None:
     assert {path.split("/")[4] for _, path, _ in other.requests} == {"blobs"}
 
 
+def test_looking_takes_no_capability_to_push(tmp_path: Path, mirror: Faulty) -> None:
+    """Tags are listed by a registry that is only read from, and not by its mirrors."""
+    text = f'server = "http://{mirror.host}"\ncapabilities = ["pull", "resolve"]\n[host."http://localhost:1"]\n'
+    toml(tmp_path, "_default", text + 'capabilities = ["pull", "resolve", "push"]\n')
+    mirror.faults.append(lambda request: "/tags/list" in request.path and reply(request, 200, b'{"tags": ["1"]}'))
+
+    assert images.tags("docker://registry.invalid/box") == ["1"]
+
+
 def test_pushing(tmp_path: Path, source: str) -> None:
     """A host is pushed to where it says so, and only there; another one never by mistake."""
     with registry(tmp_path / "registry") as host:
