@@ -115,16 +115,25 @@ static void set_times(const struct entry *entry, struct timespec times[2]) {
     times[0] = times[1] = (struct timespec){.tv_sec = (time_t)entry->mtime};
 }
 
-/* Owner before mode, because chown takes setuid away; times last. */
+/* Owner and mode, unless they are so already: asking is cheaper than changing, and most files are root's, with a mode
+ * that the umask has left as it is. Owner before mode, because chown takes setuid away. */
+static bool describe(int fd, const struct entry *entry) {
+    struct stat now;
+    if (fstat(fd, &now))
+        return false;
+    if ((now.st_uid != entry->uid || now.st_gid != entry->gid) && fchown(fd, (uid_t)entry->uid, (gid_t)entry->gid))
+        return false;
+    return (now.st_mode & 07777) == (entry->mode & 07777) || !fchmod(fd, entry->mode & 07777);
+}
+
 static bool fill(int fd, const struct entry *entry, const uint8_t *data) {
     struct timespec times[2];
     set_times(entry, times);
-    return write_all(fd, data, entry->size) && !fchown(fd, (uid_t)entry->uid, (gid_t)entry->gid)
-           && !fchmod(fd, entry->mode & 07777) && !futimens(fd, times);
+    return write_all(fd, data, entry->size) && describe(fd, entry) && !futimens(fd, times);
 }
 
 static bool make_file(int folder, const char *name, const struct entry *entry, const uint8_t *data) {
-    int fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, entry->mode & 0777);
     if (fd < 0)
         return false;
     bool made = fill(fd, entry, data);
@@ -152,7 +161,7 @@ static int make_folder(int folder, const char *name, const struct entry *entry) 
     if (mkdirat(folder, name, 0700))
         return -1;
     int fd = openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd >= 0 && !fchown(fd, (uid_t)entry->uid, (gid_t)entry->gid) && !fchmod(fd, entry->mode & 07777))
+    if (fd >= 0 && describe(fd, entry))
         return fd;
     if (fd >= 0)
         close(fd);
