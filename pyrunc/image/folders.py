@@ -223,7 +223,9 @@ def remove(parent: int, name: bytes, folders: Folders | None = None) -> None:
                 below.append(_emptied(here, folders))
             else:
                 below.pop()
-                os.utime(here, ns=times.pop())  # it may stay
+                if folders:
+                    os.utime(here, ns=times[-1])  # it may stay
+                times.pop()
                 here = _move(here, os.open("..", FOLDER, dir_fd=here))
                 _remove_empty(here, path.pop(), folders)
     finally:

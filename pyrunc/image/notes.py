@@ -7,7 +7,10 @@ file that has no name.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from pyrunc.specs.errors import Failure
 
 if TYPE_CHECKING:
     import sqlite3
@@ -30,12 +33,14 @@ class Notes:
     def __contains__(self, key: bytes) -> bool:
         if key in self.rows or self.file is None:
             return key in self.rows
-        return self.file.execute("SELECT 1 FROM notes WHERE key = ?", (key,)).fetchone() is not None
+        with _speaking():
+            return self.file.execute("SELECT 1 FROM notes WHERE key = ?", (key,)).fetchone() is not None
 
     def discard(self, key: bytes) -> None:
         self.rows.pop(key, None)
         if self.file:
-            self.file.execute("DELETE FROM notes WHERE key = ?", (key,))
+            with _speaking():
+                self.file.execute("DELETE FROM notes WHERE key = ?", (key,))
 
     def by_value(self) -> Iterator[tuple[bytes, bytes]]:
         """All keys and values, the greatest value first."""
@@ -43,18 +48,31 @@ class Notes:
             yield from sorted(self.rows.items(), key=lambda row: row[1], reverse=True)
             return
         self._move()
-        yield from self.file.execute("SELECT key, value FROM notes ORDER BY value DESC")
+        with _speaking():
+            yield from self.file.execute("SELECT key, value FROM notes ORDER BY value DESC")
 
     def close(self) -> None:
         if self.file:
             self.file.close()
 
     def _move(self) -> None:
-        if self.file is None:
-            self.file = _temporary()
-        # In their order, because then most of them go to the same page.
-        self.file.executemany("INSERT OR REPLACE INTO notes VALUES (?, ?)", sorted(self.rows.items()))
+        with _speaking():
+            if self.file is None:
+                self.file = _temporary()
+            # In their order, because then most of them go to the same page.
+            self.file.executemany("INSERT OR REPLACE INTO notes VALUES (?, ?)", sorted(self.rows.items()))
         self.rows.clear()
+
+
+@contextmanager
+def _speaking() -> Iterator[None]:
+    """A full disk, mostly, in our words."""
+    import sqlite3
+
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise Failure("keep notes of a layer in a temporary file", detail=str(error)) from error
 
 
 def _temporary() -> sqlite3.Connection:

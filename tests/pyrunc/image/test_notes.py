@@ -9,6 +9,7 @@ import pytest
 
 from pyrunc.image import notes
 from pyrunc.image.notes import Notes
+from pyrunc.specs.errors import Failure
 
 
 @pytest.mark.parametrize("kept", [0, 3, 1000])
@@ -51,3 +52,18 @@ def test_no_file_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert new.endswith("(deleted)")
     assert opened() == before
+
+
+def test_a_full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One sentence."""
+    monkeypatch.setattr(notes, "KEPT", 10)
+    table = Notes()
+    for number in range(11):
+        table[b"%d" % number] = b""
+    assert table.file is not None
+    table.file.execute("PRAGMA max_page_count = 5")
+
+    with pytest.raises(Failure, match="cannot keep notes of a layer in a temporary file: database or disk is full"):
+        for number in range(10_000):
+            table[b"%d" % number] = bytes(100)
+    table.close()
