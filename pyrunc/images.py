@@ -326,10 +326,13 @@ def _copy(
 def _locate(source: str, store: str) -> str:
     """SOURCE, where a name in the store becomes the layout that the store is and the name in it."""
     from pyrunc.image.reference import parse_place
-    from pyrunc.image.store import Store
 
     place = parse_place(source)
-    return Store(store).place(place.reference) if place.transport == "store" else source
+    if place.transport != "store":
+        return source
+    from pyrunc.image.store import Store
+
+    return Store(store).place(place.reference)
 
 
 def _platform(text: str) -> Platform:

@@ -7,7 +7,6 @@ Must never know which transports these are.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from pyrunc.image.files import reading
@@ -117,6 +116,8 @@ class Copier:
             for blob in missing.values():
                 self.blob(blob)
         else:
+            from concurrent.futures import ThreadPoolExecutor  # 9 ms, which unpacking goes without
+
             pool = ThreadPoolExecutor(threads, "blob")
             futures = [pool.submit(self.blob, blob) for blob in missing.values()]
             try:
