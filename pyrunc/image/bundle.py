@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 from pyrunc.image import attributes, beginnings, durable, users
@@ -103,12 +103,11 @@ def take_back(bundle: str) -> None:
 def workplace_of(bundle: str) -> Iterator[str]:
     """A folder to work in, on the bundle's own file system: beside it, or in it when it exists."""
     place = bundle if os.path.lexists(bundle) else os.path.dirname(bundle)
-    with ExitStack() as stack:
-        try:
-            made = stack.enter_context(workplace(place, UNFINISHED))
-        except OSError as error:
-            raise Failure(f"make the bundle {bundle}", number=error.errno or 0) from error
-        yield made
+    try:
+        with workplace(place, UNFINISHED) as made:
+            yield made
+    except OSError as error:
+        raise Failure(f"make the bundle {bundle}", number=error.errno or 0) from error
 
 
 def fill(workplace: str, image: Image, rootless: bool, warn: Warn, maps: tuple[Map, Map] | None) -> None:

@@ -88,11 +88,12 @@ class Draft:
                 plain.update(piece)
                 yield piece
 
-        file = tempfile.TemporaryFile()
         try:
+            file = tempfile.TemporaryFile()
             for piece in compressed(hashed(), kind):
                 packed.update(piece)
                 file.write(piece)
+            file.flush()
         except OSError as error:
             raise Failure("write the new layer", number=error.errno or 0, hint="TMPDIR says where to") from error
         family = DOCKER_LAYER if self.manifest.get("mediaType", "").startswith(DOCKER) else LAYER

@@ -8,6 +8,7 @@ Must never believe what it hands out: sizes and digests are checked by whoever k
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 from collections.abc import Iterator
@@ -69,14 +70,27 @@ class Folder:
 
     def __init__(self, path: str) -> None:
         self.path = path
+        self.lock = -1
         if not os.path.isdir(path):
             raise Failure(f"read the image layout {path}", detail="there is no such folder")
+
+    def hold(self) -> None:
+        """Until it is closed nobody collects garbage in it: a name may mean another image by the time we get there."""
+        try:
+            self.lock = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            fcntl.flock(self.lock, fcntl.LOCK_SH)
+        except OSError:
+            pass  # not everything that can be read can be locked
 
     def open(self, name: str) -> tuple[BinaryIO, int]:
         return regular(os.path.join(self.path, name), name)
 
     def close(self) -> None:
-        pass
+        if self.lock >= 0:
+            os.close(self.lock)
+            self.lock = -1
+
+    __del__ = close  # who forgets it and collects garbage himself would wait for himself
 
 
 @contextmanager

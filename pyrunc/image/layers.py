@@ -60,9 +60,9 @@ def unpack(image: Image, folder: str, warn: Warn, rootless: bool = False, erofs:
         with ExitStack() as stack:
             try:
                 made = {index: stack.enter_context(workplace(folder, UNFINISHED)) for index in missing}
+                implied = _unpack_all(image, made, warn, rootless)
             except OSError as error:
                 raise Failure(f"use the folder {folder}", number=error.errno or 0) from error
-            implied = _unpack_all(image, made, warn, rootless)
             for index in missing:
                 try:
                     _complete(made[index], implied[index], [found(place) for place in places[:index]])

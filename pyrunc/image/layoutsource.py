@@ -21,6 +21,8 @@ class LayoutSource:
         self.wanted = wanted
         # Of a gzipped archive each blob is read from the archive's beginning on.
         self.parallel = 1 if isinstance(files, Archive) and files.gzipped else 4
+        if isinstance(files, Folder):
+            files.hold()
 
     def entries(self) -> tuple[Descriptor, ...]:
         """What index.json names."""

@@ -2,7 +2,8 @@
 
     DIR/oci-layout, index.json, blobs/ALGORITHM/HEX
 
-A lock on the folder is shared by whoever adds and exclusive for `collect`: nothing is garbage while it is being added.
+A lock on the folder is shared by whoever adds or reads and exclusive for `collect`: nothing is garbage while it is
+being added, and nobody's image goes while he reads it.
 A lock on the file oci-layout is exclusive for whoever rewrites index.json. Both are flock(2), so they end with their
 process. Must never make a reference visible before all that it names is on the disk.
 """
@@ -13,7 +14,7 @@ import fcntl
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 from pyrunc.image import durable
@@ -71,7 +72,13 @@ class Store:
         return LayoutDestination(self.path, name, private=True)
 
     def exists(self) -> bool:
-        return os.path.exists(os.path.join(self.path, "index.json"))
+        try:
+            os.stat(os.path.join(self.path, "index.json"))
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            raise Failure(f"look into the store {self.path}", number=error.errno or 0) from error
+        return True
 
     def entries(self) -> tuple[Descriptor, ...]:
         """What index.json names."""
@@ -79,12 +86,8 @@ class Store:
 
     def tag(self, name: str, other: str) -> None:
         """NAME is also called OTHER."""
-        source = self.source(name)
-        target = self.destination(other)
-        try:
+        with closing(self.source(name)) as source, closing(self.destination(other)) as target:
             target.finish(source.top()[0])
-        finally:
-            target.close()
 
     def remove(self, name: str) -> None:
         """NAME means nothing any more; what it meant is garbage when nobody else names it."""

@@ -18,7 +18,9 @@ from pyrunc.image import durable
 from pyrunc.image.store import Store
 from pyrunc.image.transport import describe
 from pyrunc.specs.errors import Failure, Invalid, PyruncError
+from tests.pyrunc.image.checking import names_in, stray_in, wrong_in
 from tests.pyrunc.image.images import LOWER, UPPER, Layout
+from tests.pyrunc.image.tars import archive, file
 
 NAME = "docker.io/library/box:latest"
 BLOB = "application/octet-stream"
@@ -159,6 +161,57 @@ def test_many_at_once(store: str, source: str) -> None:
     assert [child.wait(60) for child in children] == [0, 0, 0]
     assert len(images.listing(store=store)) == 15
     assert len(blobs(store)) == 4
+
+
+LIFE = """
+import json, os, random, shutil, sys
+from pyrunc import images
+number, seed, place, sources = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4:]
+random.seed(seed)
+store, own = f"{place}/store", f"own-{number}:1"
+for turn in range(3):
+    source = random.choice(sources)
+    images.pull(source, name="shared", store=store)
+    images.pull(random.choice(sources), name=own, store=store)
+    images.tag(own, f"other-{number}", store=store)
+    bundle = f"{place}/box-{number}-{seed}-{turn}"
+    images.unpack(random.choice([own, "shared"]), bundle, store=store)
+    assert open(f"{bundle}/rootfs/mark").read() in "0123"
+    shutil.rmtree(bundle)
+    images.remove(f"other-{number}", store=store)
+    images.collect(store=store)
+"""
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("kills", [0, 12])
+def test_ten_lives(tmp_path: Path, root: None, kills: int) -> None:
+    """Ten processes pull the same and other images under one name, unpack, tag, remove and collect, and some are
+    killed: nobody else notices, and the store is valid."""
+    sources = []
+    for number in range(4):
+        made = Layout(tmp_path / f"source-{number}")
+        made.image(LOWER, archive(file(b"mark", b"%d" % number), file(b"big", os.urandom(1_500_000))), name="box")
+        sources.append(f"oci:{made.write()}:box")
+
+    def start(number: int, seed: int) -> subprocess.Popen[bytes]:
+        return subprocess.Popen([sys.executable, "-c", LIFE, str(number), str(seed), str(tmp_path), *sources])
+
+    children = [start(number, number) for number in range(10)]
+    for kill in range(kills):
+        time.sleep(0.3)
+        number = kill % 10
+        children[number].kill()
+        children[number].wait()
+        children[number] = start(number, 100 + kill)
+
+    assert [child.wait(200) for child in children] == [0] * 10
+    store = tmp_path / "store"
+    assert wrong_in(store) == []
+    own = {f"own-{number}:1" for number in range(10)}
+    assert {name.rpartition("/")[2] for name in names_in(store)} >= {"shared:latest", *own}
+    images.collect(store=str(store))
+    assert stray_in(store) == []
 
 
 def test_killed_at_any_moment(store: str, tmp_path: Path) -> None:
