@@ -18,7 +18,7 @@ BIN := .venv/bin
 
 # Without the first line nothing can be built; without the second some tests are skipped.
 NEEDED := gcc libc6-dev make python3-dev python3-venv libcap-dev libseccomp-dev
-WISHED := umoci skopeo docker-registry openssl attr mmdebstrap busybox-static strace uidmap apparmor erofs-utils
+WISHED := umoci skopeo docker-registry openssl attr mmdebstrap busybox-static strace uidmap apparmor erofs-utils qemu-system-common
 
 NATIVE := $(wildcard sandbox/native/*.[ch] sandbox/native/*/*.[ch] sandbox/native/build.py)
 # The interpreter is checked where it is compiled, because it needs Python's headers.

@@ -18,7 +18,8 @@ COMMAND = Command(
     flags=(STORE, JSON),
     details="""
 Layers of "pyrunc image unpack --layers" stay while an image of the store has them, or a bundle that is there. Waits for
-whoever is adding an image or unpacking one, because nothing of that one has a name yet.
+whoever is adding, reading or unpacking an image: what has no name yet, or has lost it meanwhile, is not taken from him.
+Also goes what was kept of blobs that a pull did not get to the end of.
 """,
 )
 
