@@ -3,7 +3,7 @@
 # make test    all tests and linters          make lint   the linters alone
 # make sanitize   the C parts under the address and undefined behaviour sanitizers
 # make bench   pyrunc beside runc and crun    make soak   what takes longer than `make test` may
-# make bench-image   unpacking beside umoci and tar
+# make bench-image   unpacking beside umoci, containerd and tar
 # make storm   50,000 starts while somebody exchanges folders of the root file system for links
 # make clean   what builds and tests have left
 
