@@ -44,6 +44,7 @@ SIGINT = 2
 def main(arguments: list[str] | None = None, launcher: str = "") -> NoReturn:
     """Carries out one command line and ends the process, without the clean-up of the interpreter (1 ms). `launcher` is
     that of the front, which started one meanwhile (native/front/early.h)."""
+    take_streams()
     if launcher:
         from pyrunc.sandbox.launcher import adopt_launcher, dismiss_launcher
 
@@ -56,6 +57,16 @@ def main(arguments: list[str] | None = None, launcher: str = "") -> NoReturn:
 
         refresh()
     posix._exit(status)
+
+
+def take_streams() -> None:
+    """Standard streams that the caller has closed lead nowhere: the next file that is opened would be in their place,
+    and a container would get it."""
+    for fd in (0, 1, 2):
+        try:
+            posix.fstat(fd)
+        except OSError:
+            posix.set_inheritable(posix.open("/dev/null", posix.O_RDWR), True)
 
 
 class Attempt:

@@ -215,3 +215,24 @@ def test_one_id_at_once(bundle: Bundle) -> None:
 
     assert codes.count(0) == 1, box.printed
     assert box.status == "created"
+
+
+@pytest.mark.unlike("runc", "gives the container a pipe")
+@pytest.mark.parametrize("fd", [0, 1, 2])
+def test_closed_stream(bundle: Bundle, fd: int) -> None:
+    """A stream that the caller has closed is /dev/null in the container, no file of the runtime's."""
+    box = bundle().sh(f"echo $(readlink /proc/$$/fd/{fd}) >&{1 if fd == 2 else 2}")
+    with box.runtime.below("sh", "-c", f'exec "$@" {fd}<&-', "sh"):
+        result = box.run()
+
+    assert result.ok, result
+    assert (result.out if fd == 2 else result.err).strip() == "/dev/null"
+
+
+def test_closed_streams_of_update(bundle: Bundle) -> None:
+    """Commands that change a container do so without any stream."""
+    box = bundle().up()
+    with box.runtime.below("sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"):
+        result = box.runtime("update", "--pids-limit", "100", box.id)
+
+    assert result.ok, result
