@@ -47,7 +47,7 @@ def differences(
         beginnings.refuse_foreign(after, beginning)
         source = before or (beginning.source if beginning else "")
         if not source:
-            raise Invalid(f"{after} was unpacked with --layers or by another tool", hint="name the image as well")
+            raise Invalid(f"{after} was unpacked by another tool", hint="name the image as well")
         need_one_registry(access, source, "" if bundle else after)
         platform = platform or (beginning.platform if beginning else "")
         base = stack.enter_context(closing(open_draft(source, platform, store=store, access=access)))

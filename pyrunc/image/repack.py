@@ -60,7 +60,7 @@ def repack(
     source = base or (beginning.source if beginning else "")
     if not source:
         hint = "--base IMAGE says which image it was unpacked from"
-        raise Invalid(f"{bundle} has no {beginnings.NAME}: it was unpacked with --layers or by another tool", hint=hint)
+        raise Invalid(f"{bundle} has no {beginnings.NAME}: it was unpacked by another tool", hint=hint)
     beginnings.refuse_foreign(bundle, beginning)
     need_one_registry(access, source, target)
     draft = open_draft(source, platform or (beginning.platform if beginning else ""), store=store, access=access)
