@@ -201,7 +201,10 @@ def hugetlb(where: Folders) -> Json:
     """By page size. What was reserved counts, where the kernel tells it apart from what is in use."""
     found: Json = {}
     for folder in where.folders:
-        names = posix.listdir(folder) if exists(folder) else []
+        try:
+            names = posix.listdir(folder)
+        except FileNotFoundError:  # the container has ended meanwhile
+            continue
         sizes = {name.split(".")[1] for name in names if name.startswith("hugetlb.")}
         for size in sorted(sizes):
             at = f"{folder}/hugetlb.{size}"
