@@ -46,7 +46,8 @@ LDFLAGS = ["-Wl,--gc-sections", "-s"]
 
 MODULES = ("files", "plain", "seccomp")
 SHARED = [f"{NATIVE}/front/{name}.c" for name in ("state", "delete")]
-FRONT = [*(f"{NATIVE}/front/{name}.c" for name in ("front", "handover", "early", "report", "signals")), *SHARED]
+FRONT_PARTS = ("front", "handover", "early", "report", "signals", "streams")
+FRONT = [*(f"{NATIVE}/front/{name}.c" for name in FRONT_PARTS), *SHARED]
 PROGRAMS = {
     "launcher": [*sorted(glob.glob(f"{NATIVE}/launcher/*.c")), f"{NATIVE}/path.c"],
     "waiter": [*(f"{NATIVE}/front/{name}.c" for name in ("waiter", "terminal", "notify")), *SHARED],

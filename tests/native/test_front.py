@@ -23,6 +23,19 @@ def test_version(front: Front, flag: str) -> None:
     assert front.run(flag).stdout == "pyrunc version 1.2.3\nspec: 1.3.0\n"
 
 
+@pytest.mark.parametrize("arguments", [["--version"], ["--root", "{}", "state", "box"]])
+def test_output_that_cannot_be_written(front: Front, box: Box, arguments: list[str]) -> None:
+    """A full disk is an error with its reason; a stream that the caller has closed is none, and no file of ours."""
+    command = [front.program, *(word.format(box.root) for word in arguments)]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    closed = subprocess.run(["sh", "-c", 'exec "$@" >&- <&-', "sh", *command], stderr=subprocess.PIPE, text=True)
+
+    assert done.returncode == 1
+    assert "cannot write to standard output: ENOSPC: no space left on device" in done.stderr
+    assert (closed.returncode, closed.stderr) == (0, "")
+
+
 @pytest.mark.parametrize(
     "flags",
     [

@@ -276,6 +276,26 @@ def test_empty_input_ends_a_reader(run: Run) -> None:
     assert run("cat", terminal=True).returncode == 0
 
 
+KEYS = """
+import os, termios, time
+time.sleep(0.3)  # the end is typed meanwhile
+lines = termios.tcgetattr(0)
+keys = termios.tcgetattr(0)
+keys[3] &= ~(termios.ICANON | termios.ECHO)
+for _ in range(2):
+    termios.tcsetattr(0, termios.TCSANOW, keys)
+    while os.read(0, 1) != b"\4":
+        pass
+    termios.tcsetattr(0, termios.TCSANOW, lines)
+    time.sleep(0.3)
+"""
+
+
+def test_the_end_is_typed_again_for_a_shell(run: Run) -> None:
+    """A program that reads keys, as shells do that edit lines, learns of the end each time it begins to read them."""
+    assert run(sys.executable, "-c", KEYS, terminal=True).returncode == 0
+
+
 def test_much_input(run: Run) -> None:
     """Input is taken at the pace of the process, and none is lost."""
     lines = b"".join(b"%d\n" % number for number in range(20000))

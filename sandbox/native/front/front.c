@@ -16,6 +16,7 @@
 #include "report.h"
 #include "signals.h"
 #include "state.h"
+#include "streams.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -216,7 +217,7 @@ static int state(struct request *request)
         fputs(",\n", stdout);
     }
     printf("  \"owner\": %s\n}", record->owner);
-    return fflush(stdout) == 0 ? 0 : 1;
+    return shown(&request->log);
 }
 
 /* -- kill ---------------------------------------------------------------------------------------------------------- */
@@ -363,8 +364,7 @@ static int answer(struct request *request)
     if (!parse_globals(request))
         return HAND_OVER;
     if (request->version)
-        return puts(version) < 0 || fflush(stdout) != 0;
-
+        return puts(version) < 0 ? 1 : shown(&request->log);
     if (strcmp(request->command, "state") == 0)
         command = state;
     else if (strcmp(request->command, "start") == 0)
@@ -391,6 +391,7 @@ int main(int argc, char **argv)
     if (argc < 1)
         return 1;
     request.arguments = argv;
+    open_streams();
     int code = answer(&request);
     if (code != HAND_OVER)
         return code;

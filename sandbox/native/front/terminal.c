@@ -82,18 +82,40 @@ static bool flush(struct stream *stream, int fd)
     return true;
 }
 
+static void type_end(struct terminal *terminal, const struct termios *termios, size_t times)
+{
+    if (termios->c_cc[VEOF] == _POSIX_VDISABLE)
+        return;
+    memset(terminal->to_container.bytes, termios->c_cc[VEOF], times);
+    terminal->to_container.begin = 0;
+    terminal->to_container.end = times;
+}
+
 /* The end of a file or pipe is told as a person would: by the end-of-file character, which ends a line that is under
  * way when typed once, and the input when typed at the beginning of a line. */
 static void end_input(struct terminal *terminal)
 {
     struct termios termios;
     terminal->input = -1;
-    if (isatty(STDIN_FILENO) || tcgetattr(terminal->master, &termios) < 0 || termios.c_cc[VEOF] == _POSIX_VDISABLE)
+    if (isatty(STDIN_FILENO) || tcgetattr(terminal->master, &termios) < 0)
         return;
     bool begins_line = terminal->last == '\n' || terminal->last == '\0';
-    memset(terminal->to_container.bytes, termios.c_cc[VEOF], 2);
-    terminal->to_container.begin = 0;
-    terminal->to_container.end = begins_line ? 1 : 2;
+    terminal->ended = true;
+    terminal->told = !(termios.c_lflag & ICANON);
+    type_end(terminal, &termios, begins_line ? 1 : 2);
+}
+
+/* A shell that edits lines takes the terminal out of the mode in which the character means the end, perhaps before it has read it
+ * (it reads a zero then), and does so again after each program that it runs: it is typed again each time. */
+static void repeat_end(struct terminal *terminal)
+{
+    struct termios termios;
+    if (!terminal->ended || !is_empty(&terminal->to_container) || tcgetattr(terminal->master, &termios) < 0)
+        return;
+    bool keys = !(termios.c_lflag & ICANON);
+    if (keys && !terminal->told)
+        type_end(terminal, &termios, 1);
+    terminal->told = keys;
 }
 
 /* A stream is read into only when it is empty, and written from only when it is not. A caller that has closed its end
@@ -105,6 +127,11 @@ void terminal_watch(const struct terminal *terminal, struct pollfd fds[TERMINAL_
     fds[1] = (struct pollfd){.fd = sending ? terminal->master : -1, .events = POLLOUT};
     fds[2] = (struct pollfd){.fd = showing || terminal->hung_up ? -1 : terminal->master, .events = POLLIN};
     fds[3] = (struct pollfd){.fd = showing ? terminal->output : -1, .events = POLLOUT};
+}
+
+int terminal_timeout(const struct terminal *terminal)
+{
+    return terminal->ended && !terminal->hung_up ? 100 : -1; /* nothing tells of a terminal that changes its mode */
 }
 
 static void send_to_container(struct terminal *terminal)
@@ -128,6 +155,8 @@ void terminal_relay(struct terminal *terminal, const struct pollfd fds[TERMINAL_
 {
     if (fds[0].revents && fill(&terminal->to_container, terminal->input) < 0)
         end_input(terminal);
+    else
+        repeat_end(terminal);
     if (fds[1].revents)
         send_to_container(terminal);
     if (fds[2].revents && fill(&terminal->to_caller, terminal->master) < 0)

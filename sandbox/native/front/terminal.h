@@ -20,6 +20,7 @@ struct terminal {
     int input, output; /* 0 and 1, or -1 once they are of no more use */
     bool hung_up;      /* nobody holds the container's side open any more */
     char last;         /* the last byte sent, for the end of file */
+    bool ended, told;  /* the caller's input is at its end; a program that reads keys, not lines, has been told so */
     struct stream to_container, to_caller;
     bool raw; /* the caller's terminal is in raw mode; SAVED is how it was */
     struct termios saved;
@@ -33,6 +34,9 @@ void terminal_open(struct terminal *terminal, int master);
 void terminal_resize(const struct terminal *terminal);
 
 void terminal_watch(const struct terminal *terminal, struct pollfd fds[TERMINAL_FDS]);
+/* How many ms poll(2) may wait for what terminal_watch() has named; -1: for ever. */
+int terminal_timeout(const struct terminal *terminal);
+
 void terminal_relay(struct terminal *terminal, const struct pollfd fds[TERMINAL_FDS]);
 
 /* For when the process has ended: fetches what is left of its output. False: nothing is left to be written. */

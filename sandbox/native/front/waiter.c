@@ -134,7 +134,7 @@ static void serve(struct waiter *waiter)
         fds[1] = (struct pollfd){.fd = waiter->process, .events = POLLIN};
         fds[2] = (struct pollfd){.fd = waiter->notify, .events = POLLIN};
         terminal_watch(&waiter->terminal, fds + 3);
-        if (poll(fds, sizeof fds / sizeof *fds, -1) < 0)
+        if (poll(fds, sizeof fds / sizeof *fds, terminal_timeout(&waiter->terminal)) < 0)
             continue;
         if (fds[0].revents)
             forward_signals(waiter);
