@@ -8,7 +8,7 @@ from tests.attacks.image_guard import from_layout, without
 from tests.pyrunc.image.images import Layout
 from tests.pyrunc.image.tars import archive, file
 
-GUARD = (("pyrunc/image/layout.py", "    for _ in range(LIMIT_DEPTH):\n", "    for _ in range(LIMIT_DEPTH * 1000):\n"),)
+GUARD = (("pyrunc/image/copy.py", "    for _ in range(LIMIT_DEPTH):\n", "    for _ in range(LIMIT_DEPTH * 1000):\n"),)
 
 
 def attack(work: Path) -> str:
