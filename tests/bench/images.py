@@ -27,6 +27,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests.bench import containerd
+from tests.engines import system
 from tests.pyrunc.image.images import LAYER, Layout, config_of
 
 SMALL, FOLDERS = 30_000, 300
@@ -78,8 +79,9 @@ def small_files(prefix: str, count: int = SMALL) -> bytes:
 
 
 def debian(folder: Path) -> bytes:
-    path = folder / "debian.tar"
-    subprocess.run(["mmdebstrap", "--quiet", "--variant=minbase", "stable", path], check=True)
+    path = folder / "base.tar"
+    command = ["mmdebstrap", "--quiet", "--variant=minbase", system.release(), path, *system.sources()]
+    subprocess.run(command, check=True)
     return path.read_bytes()
 
 
