@@ -15,6 +15,7 @@ import pytest
 from tests.system.box import Box
 from tests.system.conftest import Bundle
 
+WANTED = int(os.environ.get("PYRUNC_STORM_STARTS", "0"))  # 0: as many as SECONDS allow
 SECONDS = 45
 ALLOWED = 0.001  # share of starts that may fail for no other reason than the storm
 # What of a container's document names a path inside, one folder for each.
@@ -62,20 +63,20 @@ def seen(outside: Path) -> dict[str, tuple[int, ...]]:
     return found
 
 
+@pytest.mark.timeout(0 if WANTED else 300)
 def test_storm(bundle: Bundle, storm: Path, folder: Path) -> None:
     """No file outside the root file system is touched, and at most one start in a thousand fails."""
     box = bundle("true")
     outside = folder / "outside"
     prepare(box, outside)
     before = seen(outside)
-    wanted = int(os.environ.get("PYRUNC_STORM_STARTS", "0"))
     end = time.monotonic() + SECONDS
     process = subprocess.Popen([storm, box.rootfs, *PLACES], stdout=subprocess.PIPE)
     assert process.stdout is not None
     starts, failed = 0, []
     try:
         assert process.stdout.readline() == b"blowing\n"
-        while starts < wanted if wanted else time.monotonic() < end:
+        while starts < WANTED if WANTED else time.monotonic() < end:
             result = box.run()
             starts += 1
             if not result.ok:
